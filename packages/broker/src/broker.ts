@@ -1,0 +1,137 @@
+/**
+ * The one seam between Tidewire nodes. A broker keeps, for each channel, a log of entries under an epoch, tells every
+ * subscribed node of each append, and keeps small records with an expiry. It does not know clients, permissions or
+ * wire protocols, and it never parses data.
+ *
+ * Invariants that every implementation keeps (`compliance.ts` shows them):
+ * - an entry's (epoch, offset) never has two values, over restarts and failovers too;
+ * - a node is told of entries in ascending order, each once, only after they are stored at the stated durability;
+ * - the position that `subscribe` resolves with joins without a seam: everything up to it can be read, everything
+ *   after it is told.
+ */
+
+/** What an accepted publish survives: the node (`stored`), the machine (`replicated`), or neither (`memory`). */
+export type Durability = "memory" | "stored" | "replicated";
+
+/** A place in a channel's log: between the entry with this offset and the next. The first entry has offset 1. */
+export interface Position {
+	readonly epoch: string;
+	readonly offset: number;
+}
+
+/** How `data` is to be read: a UTF-8 JSON text as the publisher wrote it, or raw bytes. */
+export type DataEncoding = "json" | "binary";
+
+/** How much of a channel's log is kept. Whichever bound is met first counts; 0 messages keeps nothing. */
+export interface Retention {
+	readonly messages: number;
+	readonly bytes: number;
+	readonly ageMs: number;
+}
+
+/** What a publisher hands in. */
+export interface Publication {
+	readonly data: Uint8Array;
+	readonly encoding: DataEncoding;
+	/** The event's name, for the application. */
+	readonly name?: string;
+	/** What the entry is about: of the entries with one key only the last matters where a channel conflates. */
+	readonly key?: string;
+	/** The authenticated user that published. */
+	readonly from?: string;
+	/** The session that is not to receive the entry. */
+	readonly exclude?: string;
+	/** Milliseconds after which the entry is no longer worth delivering. */
+	readonly ttlMs?: number;
+}
+
+/** One entry of a channel's log. */
+export interface Entry extends Publication {
+	readonly offset: number;
+	/** The offset of the entry before this one, where offsets are not dense (JetStream). */
+	readonly previous?: number;
+	/** When it was appended, milliseconds since 1970 by the broker's clock. */
+	readonly timeMs: number;
+}
+
+export interface PublishOptions {
+	readonly retention: Retention;
+	/** A repeat with the same key within `idempotencyMs` appends nothing and gets the first position. */
+	readonly idempotencyKey?: string;
+	readonly idempotencyMs?: number;
+	/** Append only while the log's head is here. */
+	readonly ifPosition?: Position;
+}
+
+export type PublishResult =
+	| { readonly status: "accepted"; readonly position: Position; readonly duplicate: boolean }
+	/** `ifPosition` did not hold; `position` is the present head. */
+	| { readonly status: "conflict"; readonly position: Position };
+
+export interface ReadOptions {
+	/** Entries after this offset (or before it, with `reverse`). */
+	readonly after: number;
+	readonly limit: number;
+	/** The page ends before the entry that would exceed this many bytes of data; it holds at least one entry. */
+	readonly maxBytes?: number;
+	readonly reverse?: boolean;
+}
+
+/** A part of a channel's log, read at one moment. */
+export interface Page {
+	readonly epoch: string;
+	/** The offset of the newest entry ever appended in this epoch, kept or not; 0 for none. */
+	readonly head: number;
+	/** Entries after this offset are kept; `tail === head` when none is. */
+	readonly tail: number;
+	/** In the order asked for. */
+	readonly entries: readonly Entry[];
+}
+
+/** What a broker tells the node that it belongs to. Callbacks must not throw. */
+export interface BrokerListener {
+	/** New entries of a subscribed channel, ascending. */
+	entries(channel: string, epoch: string, entries: readonly Entry[]): void;
+	/** The channel's continuity is lost: its log goes on at `position`, in another epoch. */
+	reset(channel: string, position: Position): void;
+}
+
+export interface Broker {
+	readonly durability: Durability;
+	/** Who is to be told of entries. Called once, before the first `subscribe`. */
+	listen(listener: BrokerListener): void;
+	/** Appends one entry. Resolves when it is kept at `durability`; rejects with `BrokerError` when that is unknown or refused. */
+	publish(channel: string, publication: Publication, options: PublishOptions): Promise<PublishResult>;
+	/** From the position that this resolves with, the listener is told of each new entry of the channel. */
+	subscribe(channel: string): Promise<Position>;
+	/** The listener is told of this channel no more. */
+	unsubscribe(channel: string): void;
+	/** Reads a page of what is kept of the channel's log. An unknown channel is an empty log. */
+	read(channel: string, options: ReadOptions): Promise<Page>;
+	/** Small records with an expiry: sessions, idempotent replies, leases. */
+	readonly records: Records;
+	/** Ends everything; the broker is not used afterwards. */
+	close(): Promise<void>;
+}
+
+/** A key-value store for small values. Keys are any string of at most 512 bytes. */
+export interface Records {
+	get(key: string): Promise<Uint8Array | undefined>;
+	set(key: string, value: Uint8Array, ttlMs: number): Promise<void>;
+	/** Sets the value where there is none; resolves with the present value where there is one. */
+	setIfAbsent(key: string, value: Uint8Array, ttlMs: number): Promise<Uint8Array | undefined>;
+	delete(key: string): Promise<void>;
+}
+
+/** Why a broker refused. `unavailable` may succeed later; its outcome is unknown where a publish was under way. */
+export type BrokerErrorCode = "unavailable" | "closed" | "invalid";
+
+export class BrokerError extends Error {
+	readonly code: BrokerErrorCode;
+
+	constructor(code: BrokerErrorCode, message: string, options?: ErrorOptions) {
+		super(message, options);
+		this.name = "BrokerError";
+		this.code = code;
+	}
+}
