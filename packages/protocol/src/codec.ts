@@ -2,7 +2,7 @@
  * The seam of the wire protocols: each is a pure pair of translations between messages and the payloads of transport
  * frames. A codec knows no socket and keeps no state.
  */
-import type { ClientMessage, Payload, ServerMessage } from "./message.ts";
+import type { Ack, ClientMessage, Payload, ServerMessage } from "./message.ts";
 
 /**
  * A frame's payload in three parts, so that whoever adds the transport's header can lay all of it out in one
@@ -42,6 +42,8 @@ export interface ServerCodec {
 	encode(message: ServerMessage): Outbound;
 	/** A channel message; JSON data goes through untouched. */
 	encodeEntry(channel: string, entry: OutboundEntry): Outbound;
+	/** The reply to `history`: `ack` with the entries as its `messages`, in the order given; JSON data goes through untouched. */
+	encodeHistory(ack: Ack, entries: readonly OutboundEntry[]): Outbound;
 }
 
 /** The client's half. */

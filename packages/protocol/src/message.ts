@@ -204,7 +204,13 @@ export type ChannelEvent =
 	| { readonly channel: string; readonly event: "state"; readonly position: string; readonly data: unknown }
 	| { readonly channel: string; readonly event: "join" | "leave" | "update"; readonly member: Member }
 	| { readonly channel: string; readonly event: "presence"; readonly count: number }
-	| { readonly channel: string; readonly event: "gap"; readonly from: number; readonly to: number; readonly reason: GapReason }
+	| {
+			readonly channel: string;
+			readonly event: "gap";
+			readonly from: number;
+			readonly to: number;
+			readonly reason: GapReason;
+	  }
 	| { readonly channel: string; readonly event: "conflated"; readonly from: number; readonly to: number }
 	| { readonly channel: string; readonly event: "reset"; readonly position: string }
 	| { readonly channel: string; readonly event: "unsubscribed"; readonly error: WireError };
