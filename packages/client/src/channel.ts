@@ -1,0 +1,115 @@
+/**
+ * What an application sees of a channel: the handle that `client.channel(name)` returns, and what is delivered through
+ * it. Types only; `connect.ts` makes the handles.
+ */
+import type { GapReason } from "@tidewire/protocol";
+import type { TidewireError } from "./error.ts";
+
+/** A message of a channel, beside its data. */
+export interface Message<Data> {
+	readonly channel: string;
+	/** `<epoch>:<offset>`: hand it to `since` to go on after this message. */
+	readonly position: string;
+	readonly offset: number;
+	readonly data: Data;
+	readonly name?: string;
+	readonly key?: string;
+	/** The authenticated user that published it. */
+	readonly from?: string;
+	/** Seconds since 1970. */
+	readonly time?: number;
+}
+
+/** Offsets that are not delivered. `conflated`: of these, only the last message of each key follows. */
+export interface Gap {
+	readonly from: number;
+	readonly to: number;
+	/** `expired` and `own` are no loss. */
+	readonly reason: GapReason | "conflated";
+}
+
+/**
+ * Continuity is lost: what was published between the last message and `position` is not known. Load the state anew.
+ * `not_recovered`: the server no longer has what was missed. `epoch`: the channel's log has begun anew.
+ */
+export interface Reset {
+	readonly position: string;
+	readonly reason: "not_recovered" | "epoch";
+}
+
+/** `waiting`: not connected, or refused for the moment. */
+export type ChannelState = "waiting" | "subscribing" | "subscribed" | "ended";
+
+export interface SubscribeOptions {
+	/** Go on after this position, which an earlier message or `channel.position` gave. */
+	readonly since?: string;
+	/** Begin with the last so many messages, or with those of the last so many seconds. */
+	readonly rewind?: number | { readonly seconds: number };
+	/** Some offsets will not come. Without it, and without a client-wide listener, a loss is reported as an error. */
+	readonly onGap?: (gap: Gap) => void;
+	readonly onReset?: (reset: Reset) => void;
+	readonly onState?: (state: ChannelState) => void;
+	/** The subscription was refused or ended (state `ended`), or has trouble that it goes on after. */
+	readonly onError?: (error: TidewireError) => void;
+}
+
+export interface IterateOptions extends SubscribeOptions {
+	/**
+	 * How many messages may wait to be read; default 1,024. When one more comes, the loop gets what waits and then
+	 * throws `reader_too_slow`, whose `position` goes into `since` of the next.
+	 */
+	readonly bufferMessages?: number;
+	readonly signal?: AbortSignal;
+}
+
+export interface RequestOptions {
+	/** How long to wait for an answer, the time without a connection included; default: the client's. */
+	readonly timeoutMs?: number;
+}
+
+export interface PublishOptions extends RequestOptions {
+	/** The event's name. */
+	readonly name?: string;
+	/** What the message is about: where the channel conflates, only the last of each key counts. */
+	readonly key?: string;
+	/** Seconds after which it is no longer worth delivering. */
+	readonly ttl?: number;
+	/** Publish only while the channel's head is here; else `conflict`. */
+	readonly if?: string;
+	/** `false`: not to this session's own subscriptions. */
+	readonly echo?: boolean;
+}
+
+export interface HistoryOptions extends RequestOptions {
+	/** At most so many messages. */
+	readonly limit?: number;
+	/** Only after this position. */
+	readonly since?: string;
+	/** Newest first. */
+	readonly reverse?: boolean;
+}
+
+export interface History<Data> {
+	readonly messages: readonly Message<Data>[];
+	/** The channel's head. */
+	readonly position: string;
+}
+
+/** `Data` is what is delivered, `Input` what may be published (they differ where a schema transforms). */
+export interface Channel<Data, Input> extends AsyncIterable<Data> {
+	readonly name: string;
+	readonly state: ChannelState;
+	/** Up to where messages were delivered, once subscribed. */
+	readonly position: string | undefined;
+	/**
+	 * Delivers each message from now on, or from `since` or `rewind`, once and in order, over reconnects too. Several
+	 * subscribers of a channel share one subscription, so `since` and `rewind` are the first one's to choose
+	 * (`bad_request` otherwise). Returns how to end it.
+	 */
+	subscribe(listener: (data: Data, message: Message<Data>) => void, options?: SubscribeOptions): () => void;
+	/** The same as an async iterator of whole messages. `for await (const data of channel)` gives the data alone. */
+	messages(options?: IterateOptions): AsyncIterableIterator<Message<Data>>;
+	/** Resolves with the message's position when the server has accepted it. Performed once, also when it is resent. */
+	publish(data: Input, options?: PublishOptions): Promise<string>;
+	history(options?: HistoryOptions): Promise<History<Data>>;
+}

@@ -1,0 +1,86 @@
+/**
+ * What an application sees of a connection: the client that `connect()` returns and the options it takes. Types only;
+ * `connect.ts` makes the client.
+ */
+import type {
+	ActionInput,
+	ActionItem,
+	ActionName,
+	ActionOutput,
+	ChannelData,
+	ChannelInput,
+	ChannelName,
+	Contract,
+} from "@tidewire/contract";
+import type { Channel, Gap, RequestOptions, Reset } from "./channel.ts";
+import type { Environment } from "./environment.ts";
+import type { TidewireError } from "./error.ts";
+
+/** `waiting`: for the next try. `offline`: the system has no network. `closed` is final. */
+export type ClientState = "connecting" | "connected" | "waiting" | "offline" | "closed";
+
+export interface ConnectOptions {
+	/** The credential, or a function that is asked for it before each connection and each time it expires. */
+	readonly token?: string | (() => string | Promise<string>);
+	/** The WebSocket class, where the global one is not to be used. */
+	readonly webSocket?: typeof WebSocket;
+	/**
+	 * How long a publish, action or history waits for its answer, the time without a connection included; default
+	 * 60,000. Raise it for work that may wait out a long disconnect.
+	 */
+	readonly requestTimeoutMs?: number;
+	/** How many requests may wait for their answers; default 1,000. One more is rejected with `queue_full`. */
+	readonly maxRequests?: number;
+	/** How many characters or bytes they may hold together; default 8,388,608. */
+	readonly maxRequestBytes?: number;
+	/** How long a connection may take to be open and greeted, each; default 10,000. */
+	readonly connectTimeoutMs?: number;
+	/** The longest wait between two tries; default 30,000. Lower it for few clients and a near server. */
+	readonly maxBackoffMs?: number;
+	/** Clock, randomness and network events; for tests and for runtimes that hide them elsewhere. */
+	readonly environment?: Partial<Environment>;
+	/** Trouble that belongs to no call. The same as `on("error", …)`, from the first moment on. */
+	readonly onError?: (error: TidewireError) => void;
+}
+
+export interface ClientEvents {
+	/** `why` is there when a connection was lost or refused. */
+	readonly state: (state: ClientState, why: TidewireError | undefined) => void;
+	readonly error: (error: TidewireError) => void;
+	/** Any channel's gap. */
+	readonly gap: (channel: string, gap: Gap) => void;
+	/** Any channel's reset. */
+	readonly reset: (channel: string, reset: Reset) => void;
+}
+
+export interface Client<C extends Contract> {
+	readonly state: ClientState;
+	/** The session's name, once connected. It opens nothing. */
+	readonly session: string | undefined;
+	/** Returns how to stop. */
+	on<E extends keyof ClientEvents>(event: E, listener: ClientEvents[E]): () => void;
+	/** The handle of a channel; nothing is sent before it is used. */
+	channel<const N extends ChannelName<C>>(name: N): Channel<ChannelData<C, N>, ChannelInput<C, N>>;
+	/** Calls an action. Performed once, also when it is resent. Rejects with `TidewireError`. */
+	action<const N extends ActionName<C>>(
+		name: N,
+		input: ActionInput<C, N>,
+		options?: RequestOptions,
+	): Promise<ActionOutput<C, N>>;
+	/** Calls an action that answers with a stream. Ending the loop early cancels it. */
+	stream<const N extends ActionName<C>>(
+		name: N,
+		input: ActionInput<C, N>,
+		options?: StreamOptions,
+	): AsyncIterableIterator<ActionItem<C, N>>;
+	/** Resolves when connected; rejects when closed for good. */
+	ready(): Promise<void>;
+	/** Ends everything. What waits is rejected. */
+	close(): Promise<void>;
+}
+
+export interface StreamOptions extends RequestOptions {
+	/** How many items may wait to be read; default 1,024. One more ends the stream with `reader_too_slow`. */
+	readonly bufferItems?: number;
+	readonly signal?: AbortSignal;
+}

@@ -1,0 +1,55 @@
+/**
+ * What the client needs of the world besides a WebSocket: a clock, timers, randomness and news of the network. One
+ * implementation serves browsers and Node alike, by asking what is there.
+ */
+
+/** `wake`: the page is shown again, or the machine was asleep; the connection may be dead without knowing. */
+export type NetworkEvent = "online" | "offline" | "wake";
+
+export interface Environment {
+	/** Milliseconds on a clock that never goes back. */
+	now(): number;
+	/** Calls back once after so many milliseconds; returns how to prevent that. */
+	setTimer(callback: () => void, delayMs: number): () => void;
+	/** At least 0, below 1. */
+	random(): number;
+	/** Tells of network events; returns how to stop. */
+	watchNetwork(listener: (event: NetworkEvent) => void): () => void;
+}
+
+/** The global things, as far as this runtime has them. */
+export function systemEnvironment(): Environment {
+	return {
+		now: () => performance.now(),
+		setTimer(callback, delayMs) {
+			const timer = setTimeout(callback, delayMs);
+			return () => clearTimeout(timer);
+		},
+		random: Math.random,
+		watchNetwork(listener) {
+			// Node has no addEventListener of its own, React Native no document.
+			const stops: (() => void)[] = [];
+			const watch = (target: EventTarget | undefined, type: string, event: () => NetworkEvent | undefined): void => {
+				const heard = (): void => {
+					const news = event();
+					if (news !== undefined) {
+						listener(news);
+					}
+				};
+				target?.addEventListener?.(type, heard);
+				stops.push(() => target?.removeEventListener?.(type, heard));
+			};
+			const page = typeof document === "undefined" ? undefined : document;
+			const scope = typeof addEventListener === "undefined" ? undefined : globalThis;
+			watch(scope, "online", () => "online");
+			watch(scope, "offline", () => "offline");
+			watch(scope, "pageshow", () => "wake");
+			watch(page, "visibilitychange", () => (page?.visibilityState === "visible" ? "wake" : undefined));
+			return () => {
+				for (const stop of stops) {
+					stop();
+				}
+			};
+		},
+	};
+}

@@ -1,0 +1,69 @@
+/**
+ * The one error class of the SDK. Its `code` comes from a closed table: the wire's error codes, and the client's own,
+ * which say what became of a request that no server answered.
+ */
+import type { ErrorCode, WireError } from "@tidewire/protocol";
+
+/** Codes that the client itself gives. */
+export type ClientErrorCode =
+	/** The client was closed, by `close()` or by a server that does not want it back. Nothing was done. */
+	| "closed"
+	/** It was sent, and whether it was done can no longer be learnt: the session or its window is gone. */
+	| "unknown_outcome"
+	/** Too much waits to be sent or answered. Nothing was done. */
+	| "queue_full"
+	/** The server broke the protocol's rules, or is not a Tidewire server. */
+	| "protocol"
+	/** An async iterator was read more slowly than its channel speaks, and its buffer is full. */
+	| "reader_too_slow"
+	/** The application's token function failed. */
+	| "token_failed"
+	/** `break` or an `AbortSignal` ended it. */
+	| "cancelled";
+
+export type TidewireErrorCode = ErrorCode | ClientErrorCode;
+
+/** What is wrong where with a value, in the validator's words. */
+export interface Issue {
+	readonly message: string;
+	readonly path?: readonly (string | number)[];
+}
+
+export interface TidewireErrorDetails {
+	readonly retryable?: boolean | undefined;
+	readonly retryAfter?: number | undefined;
+	readonly issues?: readonly Issue[] | undefined;
+	readonly position?: string | undefined;
+	readonly closeCode?: number | undefined;
+	readonly cause?: unknown;
+}
+
+export class TidewireError extends Error {
+	readonly code: TidewireErrorCode;
+	/** Whether the same call may succeed later. */
+	readonly retryable: boolean;
+	/** Seconds to wait before that, where the server named them. */
+	readonly retryAfter: number | undefined;
+	/** With `invalid_data`. */
+	readonly issues: readonly Issue[] | undefined;
+	/** With `conflict`: the channel's present position. With `reader_too_slow`: the last position that was read. */
+	readonly position: string | undefined;
+	/** With `closed`, `unauthenticated`, `forbidden`: the WebSocket close code, where there was one. */
+	readonly closeCode: number | undefined;
+
+	constructor(code: TidewireErrorCode, message: string, details: TidewireErrorDetails = {}) {
+		super(message, details.cause === undefined ? undefined : { cause: details.cause });
+		this.name = "TidewireError";
+		this.code = code;
+		this.retryable = details.retryable ?? false;
+		this.retryAfter = details.retryAfter;
+		this.issues = details.issues;
+		this.position = details.position;
+		this.closeCode = details.closeCode;
+	}
+}
+
+/** The error that a server sent. */
+export function fromWire(error: WireError): TidewireError {
+	return new TidewireError(error.code, error.message, error);
+}
