@@ -1,0 +1,157 @@
+/**
+ * What a contract says of one channel or one action, and what holds where it says nothing. Options are resolved here,
+ * once; everything downstream reads plain fields. Permissions and handlers are not part of it: they belong to the
+ * server, while a contract is shared with clients.
+ */
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { ContractError } from "./contract-error.ts";
+import { type Duration, durationMs } from "./duration.ts";
+
+/** Any Standard Schema: zod, valibot, arktype and others. */
+export type Schema<Input = unknown, Output = Input> = StandardSchemaV1<Input, Output>;
+
+/** A schema, or none where nothing is said. */
+export type MaybeSchema = Schema | undefined;
+
+/** What a subscriber gets that is slower than its channel. */
+export type SlowPolicy = "catch-up" | "conflate" | "skip" | "disconnect";
+
+/** How much of a channel is kept, for those who come back or come late. Whichever bound is met first counts. */
+export interface HistoryOptions {
+	/** Messages per channel. More lets clients resume after longer absences and costs memory. Default: 1,000. */
+	readonly messages?: number;
+	/** Bytes of data per channel. Default: 1 MiB. */
+	readonly bytes?: number;
+	/** "30s", "10m", "1h". Default: "10m". */
+	readonly age?: Duration;
+}
+
+/** History as resolved; the broker's `Retention` has the same shape. */
+export interface History {
+	readonly messages: number;
+	readonly bytes: number;
+	readonly ageMs: number;
+}
+
+export const DEFAULT_HISTORY: History = Object.freeze({ messages: 1_000, bytes: 1_048_576, ageMs: 600_000 });
+
+export interface ChannelOptions<Data extends MaybeSchema> {
+	/**
+	 * What a message carries. Publishers give the schema's input, subscribers get its output, which travels as JSON or
+	 * MessagePack: so the output must be a value that these can hold. Default: any value, unchecked.
+	 */
+	readonly data?: Data;
+	/** What is kept; `false` keeps nothing, and a client that was away gets a gap. Default: `DEFAULT_HISTORY`. */
+	readonly history?: false | HistoryOptions;
+	/**
+	 * What a subscriber gets that is slower than the channel. "catch-up": all that history still holds, then a gap.
+	 * "conflate": the latest message of each key; right for positions and prices. "skip": a gap, then what is new.
+	 * "disconnect": the connection ends. Default: "catch-up".
+	 */
+	readonly slow?: SlowPolicy;
+	/** The most that one message's data may have, below the server's own limit. Default: the server's limit. */
+	readonly maxMessageBytes?: number;
+	/** For people: goes into the AsyncAPI document. */
+	readonly description?: string;
+}
+
+export interface ChannelDeclaration<Data extends MaybeSchema = MaybeSchema> {
+	readonly data: Data;
+	readonly history: false | History;
+	readonly slow: SlowPolicy;
+	/** Undefined: the server's limit. */
+	readonly maxMessageBytes: number | undefined;
+	readonly description: string | undefined;
+}
+
+export interface ActionOptions<Input extends MaybeSchema, Output extends MaybeSchema, Stream extends MaybeSchema> {
+	/** What the caller sends. Default: nothing. */
+	readonly input?: Input;
+	/** What the acknowledgement carries. Default: whatever the handler returns, unchecked. */
+	readonly output?: Output;
+	/** The items of a streaming reply: the handler is then an async generator. Default: no streaming. */
+	readonly stream?: Stream;
+	/** The most that one call may have, below the server's own limit. Default: the server's limit. */
+	readonly maxMessageBytes?: number;
+	/** For people: goes into the AsyncAPI document. */
+	readonly description?: string;
+}
+
+export interface ActionDeclaration<
+	Input extends MaybeSchema = MaybeSchema,
+	Output extends MaybeSchema = MaybeSchema,
+	Stream extends MaybeSchema = MaybeSchema,
+> {
+	readonly input: Input;
+	readonly output: Output;
+	/** The schema of the items where the reply streams, else undefined. */
+	readonly stream: Stream;
+	/** Undefined: the server's limit. */
+	readonly maxMessageBytes: number | undefined;
+	readonly description: string | undefined;
+}
+
+/** Declares a channel. Throws `ContractError` (`bad_option`) for options that cannot be meant. */
+export function channel<Data extends MaybeSchema = undefined>(
+	options: ChannelOptions<Data> = {},
+): ChannelDeclaration<Data> {
+	const slow = options.slow ?? "catch-up";
+	if (!SLOW_POLICIES.has(slow)) {
+		throw new ContractError(
+			"bad_option",
+			`slow is ${JSON.stringify(slow)}, but must be one of ${[...SLOW_POLICIES].join(", ")}`,
+		);
+	}
+	return Object.freeze({
+		// Data is inferred as `undefined` where the option is absent.
+		data: requireSchema("data", options.data) as Data,
+		history: resolveHistory(options.history),
+		slow,
+		maxMessageBytes: requireCount("maxMessageBytes", options.maxMessageBytes),
+		description: options.description,
+	});
+}
+
+/** Declares an action. Throws `ContractError` (`bad_option`) for options that cannot be meant. */
+export function action<
+	Input extends MaybeSchema = undefined,
+	Output extends MaybeSchema = undefined,
+	Stream extends MaybeSchema = undefined,
+>(options: ActionOptions<Input, Output, Stream> = {}): ActionDeclaration<Input, Output, Stream> {
+	return Object.freeze({
+		input: requireSchema("input", options.input) as Input,
+		output: requireSchema("output", options.output) as Output,
+		stream: requireSchema("stream", options.stream) as Stream,
+		maxMessageBytes: requireCount("maxMessageBytes", options.maxMessageBytes),
+		description: options.description,
+	});
+}
+
+const SLOW_POLICIES: ReadonlySet<SlowPolicy> = new Set(["catch-up", "conflate", "skip", "disconnect"]);
+
+function resolveHistory(history: false | HistoryOptions | undefined): false | History {
+	if (history === false) {
+		return false;
+	}
+	return Object.freeze({
+		messages: requireCount("history.messages", history?.messages) ?? DEFAULT_HISTORY.messages,
+		bytes: requireCount("history.bytes", history?.bytes) ?? DEFAULT_HISTORY.bytes,
+		ageMs: history?.age === undefined ? DEFAULT_HISTORY.ageMs : durationMs(history.age),
+	});
+}
+
+function requireCount(option: string, value: number | undefined): number | undefined {
+	if (value !== undefined && !(Number.isSafeInteger(value) && value > 0)) {
+		const hint = option.startsWith("history.") ? "; to keep nothing, write history: false" : "";
+		throw new ContractError("bad_option", `${option} is ${value}, but must be a positive integer${hint}`);
+	}
+	return value;
+}
+
+/** Validators are told by their behaviour, since some (arktype's) are functions. */
+function requireSchema(option: string, schema: MaybeSchema): MaybeSchema {
+	if (schema !== undefined && typeof schema?.["~standard"]?.validate !== "function") {
+		throw new ContractError("bad_option", `${option} is no Standard Schema: it has no ["~standard"].validate`);
+	}
+	return schema;
+}

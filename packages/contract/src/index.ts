@@ -1,0 +1,39 @@
+/** The contract between a server and its clients: declarations, the types inferred from them, and validation. */
+export { BUILT_IN_ACTIONS, type BuiltInAction } from "./action-name.ts";
+export { type ChannelRoute, type ChannelRouter, compileChannels } from "./channel-router.ts";
+export { type Actions, type Channels, type Contract, type ContractParts, contract } from "./contract.ts";
+export { ContractError, type ContractErrorCode } from "./contract-error.ts";
+export {
+	type ActionDeclaration,
+	type ActionOptions,
+	action,
+	type ChannelDeclaration,
+	type ChannelOptions,
+	channel,
+	DEFAULT_HISTORY,
+	type History,
+	type HistoryOptions,
+	type MaybeSchema,
+	type Schema,
+	type SlowPolicy,
+} from "./declaration.ts";
+export type { Duration } from "./duration.ts";
+export type {
+	ActionInput,
+	ActionItem,
+	ActionName,
+	ActionOutput,
+	ChannelData,
+	ChannelInput,
+	ChannelName,
+	ChannelParams,
+	ChannelPattern,
+	HandlerInput,
+	HandlerItem,
+	HandlerOutput,
+	HandlerResult,
+	NameOf,
+	StreamingActionName,
+} from "./infer.ts";
+export { type ChannelParameters, compilePattern, fill, type Pattern } from "./pattern.ts";
+export { type Issue, type Validation, validate } from "./validate.ts";
