@@ -4,7 +4,12 @@ export default defineConfig({
 	resolve: { conditions: ["tidewire-source"] },
 	ssr: { resolve: { conditions: ["tidewire-source"] } },
 	test: {
-		include: ["packages/*/test/**/*.test.ts", "examples/*/test/**/*.test.ts", "bench/**/*.test.ts", "test/**/*.test.ts"],
+		include: [
+			"packages/*/test/**/*.test.ts",
+			"examples/*/test/**/*.test.ts",
+			"bench/**/*.test.ts",
+			"test/**/*.test.ts",
+		],
 		execArgv: ["--conditions=tidewire-source"],
 		testTimeout: 20_000,
 	},
