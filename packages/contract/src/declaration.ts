@@ -91,10 +91,13 @@ export interface ActionDeclaration<
 	readonly description: string | undefined;
 }
 
+// NoInfer in the results: else TypeScript would infer "perhaps a schema" for an absent option from the place where the
+// result is used, instead of the parameter's default.
+
 /** Declares a channel. Throws `ContractError` (`bad_option`) for options that cannot be meant. */
 export function channel<Data extends MaybeSchema = undefined>(
 	options: ChannelOptions<Data> = {},
-): ChannelDeclaration<Data> {
+): ChannelDeclaration<NoInfer<Data>> {
 	const slow = options.slow ?? "catch-up";
 	if (!SLOW_POLICIES.has(slow)) {
 		throw new ContractError(
@@ -103,8 +106,7 @@ export function channel<Data extends MaybeSchema = undefined>(
 		);
 	}
 	return Object.freeze({
-		// Data is inferred as `undefined` where the option is absent.
-		data: requireSchema("data", options.data) as Data,
+		data: requireSchema("data", options.data),
 		history: resolveHistory(options.history),
 		slow,
 		maxMessageBytes: requireCount("maxMessageBytes", options.maxMessageBytes),
@@ -117,11 +119,13 @@ export function action<
 	Input extends MaybeSchema = undefined,
 	Output extends MaybeSchema = undefined,
 	Stream extends MaybeSchema = undefined,
->(options: ActionOptions<Input, Output, Stream> = {}): ActionDeclaration<Input, Output, Stream> {
+>(
+	options: ActionOptions<Input, Output, Stream> = {},
+): ActionDeclaration<NoInfer<Input>, NoInfer<Output>, NoInfer<Stream>> {
 	return Object.freeze({
-		input: requireSchema("input", options.input) as Input,
-		output: requireSchema("output", options.output) as Output,
-		stream: requireSchema("stream", options.stream) as Stream,
+		input: requireSchema("input", options.input),
+		output: requireSchema("output", options.output),
+		stream: requireSchema("stream", options.stream),
 		maxMessageBytes: requireCount("maxMessageBytes", options.maxMessageBytes),
 		description: options.description,
 	});
@@ -149,9 +153,9 @@ function requireCount(option: string, value: number | undefined): number | undef
 }
 
 /** Validators are told by their behaviour, since some (arktype's) are functions. */
-function requireSchema(option: string, schema: MaybeSchema): MaybeSchema {
+function requireSchema<S extends MaybeSchema>(option: string, schema: S | undefined): S {
 	if (schema !== undefined && typeof schema?.["~standard"]?.validate !== "function") {
 		throw new ContractError("bad_option", `${option} is no Standard Schema: it has no ["~standard"].validate`);
 	}
-	return schema;
+	return schema as S;
 }

@@ -34,8 +34,7 @@ type ParameterOf<Pattern extends string> = Pattern extends `${string}{${infer Na
 	? Name | ParameterOf<Tail>
 	: never;
 
-type DataSchema<C extends Contract, Name extends string> =
-	ChannelAt<C["channels"], Name> extends ChannelDeclaration<infer Data> ? Data : never;
+type DataSchema<C extends Contract, Name extends string> = ChannelAt<C["channels"], Name>["data"];
 
 type ChannelAt<C extends Channels, Name extends string> =
 	IsOpen<C> extends true
