@@ -40,7 +40,7 @@ export function compilePattern(source: string): Pattern {
 }
 
 /** The name that a pattern makes of parameters: `fill("order_{orderId}", { orderId: "123" })` is `"order_123"`. */
-export function fill<const P extends string>(pattern: P, params: ChannelParams<P>): NameOf<P> {
+export function fill<P extends string>(pattern: P, params: ChannelParams<NoInfer<P>>): NameOf<P> {
 	const { literals, parameters } = read(pattern);
 	const given: Readonly<Record<string, unknown>> = params;
 	let name = literals[0]!;

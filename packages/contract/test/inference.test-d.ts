@@ -271,14 +271,20 @@ export async function mistakes(orderId: string, anyName: string): Promise<void> 
 		ring: () => {},
 	});
 	serve(withZod, {
+		contact_driver: async () => ({}),
+		ring: () => {},
+		// @ts-expect-error an item that the stream's schema does not take
+		async *count() {
+			yield 1;
+		},
+	});
+	serve(withZod, {
 		// @ts-expect-error an output of another shape
 		contact_driver: () => ({ at: "noon" }),
 		// @ts-expect-error a streaming action must be a generator
 		count: () => "x",
-		// @ts-expect-error no handler may yield what the schema does not take
-		async *ring({ input }) {
-			yield input.loud;
-		},
+		// @ts-expect-error a handler that reads an input where none is declared
+		ring: ({ input }) => input.loud,
 	});
 
 	fill("order_{orderId}", { orderId });
@@ -298,3 +304,6 @@ export const mistakenDeclarations = {
 	// @ts-expect-error a word that is no option
 	option: () => channel({ histroy: false }),
 };
+
+const filled = fill("chat:{room}", { room: "lobby" });
+expectType<Equal<typeof filled, `chat:${string}`>>();
