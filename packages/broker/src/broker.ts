@@ -22,14 +22,17 @@ export interface Position {
 /** How `data` is to be read: a UTF-8 JSON text as the publisher wrote it, or raw bytes. */
 export type DataEncoding = "json" | "binary";
 
-/** How much of a channel's log is kept. Whichever bound is met first counts; 0 messages keeps nothing. */
+/**
+ * How much of a channel's log is kept. Whichever bound is met first counts; 0 messages keeps nothing, but counts on.
+ * The last publish's retention holds for the whole log.
+ */
 export interface Retention {
 	readonly messages: number;
 	readonly bytes: number;
 	readonly ageMs: number;
 }
 
-/** What a publisher hands in. */
+/** What a publisher hands in. The broker takes it over: nobody may change it, its data included, afterwards. */
 export interface Publication {
 	readonly data: Uint8Array;
 	readonly encoding: DataEncoding;
@@ -69,7 +72,7 @@ export type PublishResult =
 	| { readonly status: "conflict"; readonly position: Position };
 
 export interface ReadOptions {
-	/** Entries after this offset (or before it, with `reverse`). */
+	/** Entries after this offset (or before it, with `reverse`: `Infinity` reads from the newest). */
 	readonly after: number;
 	readonly limit: number;
 	/** The page ends before the entry that would exceed this many bytes of data; it holds at least one entry. */
@@ -77,7 +80,11 @@ export interface ReadOptions {
 	readonly reverse?: boolean;
 }
 
-/** A part of a channel's log, read at one moment. */
+/**
+ * A part of a channel's log, read at one moment. Entries past their `ttlMs` are absent: a missing offset above `tail`
+ * has expired, one up to `tail` is no longer kept. A page may end early, so only an empty page (of a `limit` above 0)
+ * says that nothing more is there.
+ */
 export interface Page {
 	readonly epoch: string;
 	/** The offset of the newest entry ever appended in this epoch, kept or not; 0 for none. */
@@ -102,7 +109,10 @@ export interface Broker {
 	listen(listener: BrokerListener): void;
 	/** Appends one entry. Resolves when it is kept at `durability`; rejects with `BrokerError` when that is unknown or refused. */
 	publish(channel: string, publication: Publication, options: PublishOptions): Promise<PublishResult>;
-	/** From the position that this resolves with, the listener is told of each new entry of the channel. */
+	/**
+	 * From the position that this resolves with, the listener is told of each new entry of the channel; it may be told of
+	 * the first ones before this resolves. Where the channel is already subscribed to, this resolves with the head.
+	 */
 	subscribe(channel: string): Promise<Position>;
 	/** The listener is told of this channel no more. */
 	unsubscribe(channel: string): void;

@@ -1,0 +1,37 @@
+export {
+	checkChannel,
+	checkPublish,
+	checkRead,
+	checkRecord,
+	checkRecordKey,
+	MAX_ATTRIBUTE_LENGTH,
+	MAX_NAME_LENGTH,
+	MAX_RECORD_BYTES,
+	MAX_RECORD_KEY_BYTES,
+} from "./admission.ts";
+export {
+	type Broker,
+	BrokerError,
+	type BrokerErrorCode,
+	type BrokerListener,
+	type DataEncoding,
+	type Durability,
+	type Entry,
+	type Page,
+	type Position,
+	type Publication,
+	type PublishOptions,
+	type PublishResult,
+	type ReadOptions,
+	type Records,
+	type Retention,
+} from "./broker.ts";
+export {
+	createMemoryBroker,
+	createMemoryCluster,
+	DEFAULT_IDEMPOTENCY_MS,
+	type MemoryBroker,
+	type MemoryBrokerOptions,
+	type MemoryCluster,
+	type MemoryStats,
+} from "./memory-broker.ts";
