@@ -1,0 +1,422 @@
+/**
+ * A connection after its handshake: bytes in, handler calls out; calls in, bytes out (RFC 6455 §5–§7). It does no I/O,
+ * knows no clock, and decides no policy beyond the RFC's and the limits it is given.
+ *
+ * Hot file: whole frames are parsed and unmasked in the received chunk and handed on as views of it, without a copy.
+ * Only what a chunk's end cuts in two, and fragmented messages, are kept (`partial`, `message`), and no longer than that:
+ * an idle connection is this one object.
+ */
+import { WebSocketError } from "./errors.ts";
+import { CLOSE, closeBody, parseCloseBody } from "./frame/close.ts";
+import { type FrameHeader, frameLength, headerSize, readHeader, writeFrameHeader } from "./frame/header.ts";
+import { applyMask } from "./frame/mask.ts";
+import { OPCODE, type Opcode } from "./frame/opcode.ts";
+import { PartialFrame } from "./frame/partial.ts";
+import { headerViolation, MAX_CONTROL_BYTES, type Violation } from "./frame/rules.ts";
+import type { Handler, Initiator } from "./handler.ts";
+import type { ResolvedLimits } from "./limits.ts";
+import { Assembly, tooLarge } from "./message/assembly.ts";
+import { checkUtf8, UTF8_BOUNDARY } from "./message/utf8.ts";
+import { after, type Phase, type State, stateOf, type Transition } from "./state.ts";
+
+export type Role = "server" | "client";
+
+/** A fresh, unpredictable masking key: any 32 bits (RFC 6455 §5.3). */
+export type MaskSource = () => number;
+
+const EMPTY = new Uint8Array(0);
+const encoder = new TextEncoder();
+/** Where short texts are encoded before their length is known. Used within one call, so one for all. */
+const scratch = new Uint8Array(16 * 1024);
+/** The header under inspection. Read into locals before any handler is called, so one for all. */
+const header: FrameHeader = { first: 0, masked: false, shortLength: 0, length: 0, topBit: false, key: 0 };
+
+export class Connection<Context> {
+	readonly context: Context;
+	private readonly handler: Handler<Context>;
+	private readonly limits: ResolvedLimits;
+	/** The client's source of masking keys; its absence is the server role. */
+	private readonly mask: MaskSource | undefined;
+	private phase: Phase = "open";
+	private partial: PartialFrame | undefined = undefined;
+	private message: Assembly | undefined = undefined;
+	private deadlineMs: number | undefined = undefined;
+
+	/** `handler` and `limits` are shared by all connections that are alike. The client role needs `mask`. */
+	constructor(role: Role, handler: Handler<Context>, context: Context, limits: ResolvedLimits, mask?: MaskSource) {
+		if ((role === "client") !== (mask !== undefined)) {
+			throw new WebSocketError("invalid_argument", "a client needs a source of masking keys, a server has none");
+		}
+		this.context = context;
+		this.handler = handler;
+		this.limits = limits;
+		this.mask = mask;
+	}
+
+	get state(): State {
+		return stateOf(this.phase);
+	}
+
+	/** When `checkDeadlines` will give the peer up; undefined while nothing is waited for. */
+	get deadline(): number | undefined {
+		return this.deadlineMs;
+	}
+
+	/**
+	 * Takes bytes from the peer and calls the handler for what they complete. The chunk becomes ours: it is unmasked in
+	 * place. A handler that throws ends the connection with 1011, and what it threw goes on to the caller.
+	 */
+	receive(chunk: Uint8Array): void {
+		let handled = false;
+		try {
+			this.parse(chunk);
+			handled = true;
+		} finally {
+			if (!handled) {
+				this.fail(CLOSE.internal, "");
+			}
+		}
+	}
+
+	/** The peer closed its half of the transport, or the transport is gone. */
+	receiveEnd(): void {
+		const phase = this.phase;
+		if (!this.move("transport-ended")) {
+			return;
+		}
+		this.drop();
+		if (phase === "open" || phase === "closing") {
+			this.handler.close(this.context, CLOSE.abnormal, "", phase === "open" ? "remote" : "local", false);
+		}
+		if (phase !== "ended") {
+			this.handler.end(this.context);
+		}
+	}
+
+	/** Sends a text message. Bytes must be UTF-8 and are not checked. False: no longer open, nothing was sent. */
+	sendText(text: string | Uint8Array): boolean {
+		return this.phase === "open" && this.sendPayload(OPCODE.text, text);
+	}
+
+	/** Sends a binary message; the bytes are copied. False: no longer open, nothing was sent. */
+	sendBinary(bytes: Uint8Array): boolean {
+		if (!(bytes instanceof Uint8Array)) {
+			throw new WebSocketError("invalid_argument", `a binary message is a Uint8Array, not ${typeof bytes}`);
+		}
+		return this.phase === "open" && this.sendPayload(OPCODE.binary, bytes);
+	}
+
+	/**
+	 * Writes frames that were built before (`writeFrameHeader`), as they are: whole messages, for a server to send to
+	 * many. False: no longer open, nothing was sent.
+	 */
+	sendRaw(frames: Uint8Array): boolean {
+		if (this.phase !== "open") {
+			return false;
+		}
+		this.handler.write(this.context, frames);
+		return true;
+	}
+
+	/** Throws `WebSocketError` (`payload_too_large`) above 125 bytes. False: no longer open, nothing was sent. */
+	ping(payload: string | Uint8Array = EMPTY): boolean {
+		return this.sendControl(OPCODE.ping, payload);
+	}
+
+	/** A pong that nobody asked for (RFC 6455 §5.5.3); pings are answered without it. As `ping`. */
+	pong(payload: string | Uint8Array = EMPTY): boolean {
+		return this.sendControl(OPCODE.pong, payload);
+	}
+
+	/**
+	 * Begins the closing handshake (RFC 6455 §7.1.2). Messages that the peer sent before it knew are not delivered any
+	 * more. Throws `WebSocketError` for a code that may not be sent or a reason above 123 bytes. Nothing happens where
+	 * the connection is no longer open.
+	 */
+	close(code: number = CLOSE.normal, reason = ""): void {
+		const body = closeBody(code, reason);
+		if (this.phase === "open") {
+			this.writeFrame(OPCODE.close, body, body.length);
+			this.move("close-sent");
+		}
+	}
+
+	/**
+	 * Ends the connection without waiting for the peer's close frame (RFC 6455 §7.1.7): for a policy that was broken.
+	 * Throws as `close` does.
+	 */
+	fail(code: number, reason: string): void {
+		const phase = this.phase;
+		const body = closeBody(code, reason);
+		if (phase !== "open" && phase !== "closing") {
+			return;
+		}
+		if (phase === "open") {
+			this.writeFrame(OPCODE.close, body, body.length);
+		}
+		this.settle("failed", code, reason, "local", false);
+	}
+
+	/**
+	 * To be called now and then once the connection has left `open`, with a clock that does not jump. The first call
+	 * starts the peer's time. True: that time is up, and the transport is to be destroyed.
+	 */
+	checkDeadlines(nowMs: number): boolean {
+		const phase = this.phase;
+		if (phase === "open" || phase === "gone") {
+			return false;
+		}
+		this.deadlineMs ??= nowMs + this.limits.closeTimeoutMs;
+		if (nowMs < this.deadlineMs) {
+			return false;
+		}
+		this.receiveEnd();
+		return true;
+	}
+
+	private parse(chunk: Uint8Array): void {
+		const end = chunk.length;
+		let at = 0;
+		let pongs = 0;
+		let unanswered: Uint8Array | undefined;
+		while (at < end && (this.phase === "open" || this.phase === "closing")) {
+			let partial = this.partial;
+			let from = at;
+			let due = 0;
+			if (partial !== undefined && partial.remaining >= 0) {
+				// In mid-payload: take what there is of it.
+				header.first = partial.first;
+				header.key = partial.key;
+				at = Math.min(end, at + partial.remaining);
+				partial.advance(at - from);
+				due = partial.remaining;
+			} else {
+				if (partial !== undefined) {
+					at = partial.fill(chunk, at);
+					if (!partial.complete) {
+						break;
+					}
+					readHeader(partial.header, 0, header);
+				} else {
+					const size = end - at < 2 ? 2 : headerSize(chunk[at + 1]!);
+					if (end - at < size) {
+						this.partial = new PartialFrame();
+						this.partial.fill(chunk, at);
+						break;
+					}
+					readHeader(chunk, at, header);
+					at += size;
+				}
+				const violation = this.admit();
+				if (violation !== undefined) {
+					this.fail(violation.code, violation.text);
+					break;
+				}
+				if (end - at < header.length) {
+					this.begin(partial);
+					continue;
+				}
+				partial = undefined;
+				from = at;
+				at += header.length;
+			}
+			const { first, key } = header;
+			const opcode = first & 0x0f;
+			// Non-zero where bytes above 0x7f were seen, or none were looked at.
+			const high = key === 0 ? 0x80 : applyMask(chunk, from, at, key);
+			if (due === 0) {
+				this.partial = undefined;
+			}
+			if ((opcode & 0x08) !== 0) {
+				let payload: Uint8Array | undefined = view(chunk, from, at);
+				if (partial !== undefined) {
+					payload = partial.keep(payload);
+				}
+				if (payload === undefined) {
+					continue;
+				}
+				// RFC 6455 §5.5.3: of several pings it is enough to answer the latest. That bounds what a flood gets written.
+				const answer = opcode === OPCODE.ping && pongs++ < this.limits.maxPongsPerChunk;
+				if (opcode === OPCODE.ping) {
+					unanswered = answer ? undefined : payload;
+				}
+				this.receiveControl(opcode, payload, answer);
+			} else if (this.message === undefined) {
+				const text = opcode === OPCODE.text;
+				if (text && high !== 0 && checkUtf8(UTF8_BOUNDARY, chunk, from, at) !== UTF8_BOUNDARY) {
+					this.fail(CLOSE.invalidUtf8, NOT_UTF8);
+				} else if (this.phase === "open") {
+					this.handler.message(this.context, view(chunk, from, at), text);
+				}
+			} else {
+				this.assemble(this.message, chunk, from, at, due, high === 0, (first & 0x80) !== 0);
+			}
+		}
+		if (unanswered !== undefined && this.phase === "open") {
+			this.writeFrame(OPCODE.pong, unanswered, unanswered.length);
+		}
+	}
+
+	/** Checks the header under inspection; for a fragment, makes its message ready to take it. */
+	private admit(): Violation | undefined {
+		const { first, length } = header;
+		const violation = headerViolation(header, this.mask === undefined, this.message !== undefined);
+		if (violation !== undefined || (first & 0x08) !== 0) {
+			return violation;
+		}
+		if ((first & 0x80) !== 0 && (first & 0x0f) !== OPCODE.continuation) {
+			return length > this.limits.maxMessageBytes ? tooLarge(length, this.limits.maxMessageBytes) : undefined;
+		}
+		this.message ??= new Assembly((first & 0x0f) === OPCODE.text, this.limits.maxMessageBytes);
+		return this.message.admit(length, true);
+	}
+
+	/** The frame under inspection ends in a later chunk. */
+	private begin(held: PartialFrame | undefined): void {
+		const partial = held ?? new PartialFrame();
+		partial.begin(header);
+		this.partial = partial;
+		if ((header.first & 0x08) === 0) {
+			this.message ??= new Assembly((header.first & 0x0f) === OPCODE.text, this.limits.maxMessageBytes);
+		}
+	}
+
+	/** Adds a piece of a frame to the message under way, and delivers it where that was the last. */
+	private assemble(
+		message: Assembly,
+		chunk: Uint8Array,
+		from: number,
+		until: number,
+		due: number,
+		ascii: boolean,
+		fin: boolean,
+	): void {
+		if (!message.append(chunk, from, until, due, ascii)) {
+			this.fail(CLOSE.invalidUtf8, NOT_UTF8);
+			return;
+		}
+		if (due > 0 || !fin) {
+			return;
+		}
+		this.message = undefined;
+		const data = message.finish();
+		if (data === undefined) {
+			this.fail(CLOSE.invalidUtf8, NOT_UTF8);
+		} else if (this.phase === "open") {
+			this.handler.message(this.context, data, message.text);
+		}
+	}
+
+	private receiveControl(opcode: number, payload: Uint8Array, answer: boolean): void {
+		if (opcode === OPCODE.close) {
+			this.receiveClose(payload);
+		} else if (this.phase !== "open") {
+			return;
+		} else if (opcode === OPCODE.pong) {
+			this.handler.pong(this.context, payload);
+		} else {
+			if (answer) {
+				this.writeFrame(OPCODE.pong, payload, payload.length);
+			}
+			this.handler.ping(this.context, payload);
+		}
+	}
+
+	private receiveClose(payload: Uint8Array): void {
+		const body = parseCloseBody(payload);
+		if ("text" in body) {
+			this.fail(body.code, body.text);
+			return;
+		}
+		const initiator = this.phase === "open" ? "remote" : "local";
+		if (this.phase === "open") {
+			// §5.5.1: answer with a close frame, typically with the same code.
+			this.writeFrame(OPCODE.close, payload, payload.length);
+		}
+		const transition = this.mask === undefined ? "handshake-done-as-server" : "handshake-done-as-client";
+		this.settle(transition, body.code, body.reason, initiator, true);
+	}
+
+	/** It is known now how the connection ended. */
+	private settle(transition: Transition, code: number, reason: string, initiator: Initiator, clean: boolean): void {
+		this.move(transition);
+		this.drop();
+		if (this.phase === "ended") {
+			this.handler.end(this.context);
+		}
+		this.handler.close(this.context, code, reason, initiator, clean);
+	}
+
+	private move(transition: Transition): boolean {
+		const before = this.phase;
+		const next = after(before, transition);
+		if (next === undefined) {
+			return false;
+		}
+		this.phase = next;
+		if (before === "open" && next !== "gone") {
+			this.handler.closing?.(this.context);
+		}
+		return true;
+	}
+
+	private drop(): void {
+		this.partial = undefined;
+		this.message = undefined;
+	}
+
+	private sendPayload(opcode: Opcode, payload: string | Uint8Array): boolean {
+		if (typeof payload !== "string") {
+			if (!(payload instanceof Uint8Array)) {
+				throw new WebSocketError("invalid_argument", `a payload is a string or a Uint8Array, not ${typeof payload}`);
+			}
+			this.writeFrame(opcode, payload, payload.length);
+		} else if (payload.length * 3 <= scratch.length) {
+			this.writeFrame(opcode, scratch, encoder.encodeInto(payload, scratch).written);
+		} else {
+			const bytes = encoder.encode(payload);
+			this.writeFrame(opcode, bytes, bytes.length);
+		}
+		return true;
+	}
+
+	private sendControl(opcode: Opcode, payload: string | Uint8Array): boolean {
+		const bytes = typeof payload === "string" ? encoder.encode(payload) : payload;
+		if (!(bytes instanceof Uint8Array)) {
+			// A number here has cost others uninitialised memory on the wire (CVE-2016-10518).
+			throw new WebSocketError("invalid_argument", `a payload is a string or a Uint8Array, not ${typeof payload}`);
+		}
+		if (bytes.length > MAX_CONTROL_BYTES) {
+			const text = `a control frame of ${bytes.length} bytes, at most 125 (RFC 6455 §5.5)`;
+			throw new WebSocketError("payload_too_large", text);
+		}
+		return this.phase === "open" && this.sendPayload(opcode, bytes);
+	}
+
+	/** Header and the first `length` bytes of `payload` in one allocation, masked where we are the client. */
+	private writeFrame(opcode: Opcode, payload: Uint8Array, length: number): void {
+		const { handler, mask } = this;
+		const size = frameLength(length) + length + (mask === undefined ? 0 : 4);
+		const frame = handler.allocate === undefined ? new Uint8Array(size) : handler.allocate(size);
+		const key = mask?.();
+		const at = writeFrameHeader(frame, 0, opcode, length, key === undefined ? undefined : { key });
+		if (length < 64) {
+			for (let index = 0; index < length; index++) {
+				frame[at + index] = payload[index]!;
+			}
+		} else {
+			frame.set(length === payload.length ? payload : payload.subarray(0, length), at);
+		}
+		if (key !== undefined) {
+			applyMask(frame, at, size, key);
+		}
+		handler.write(this.context, frame);
+	}
+}
+
+const NOT_UTF8 = "a text message is not UTF-8 (RFC 6455 §8.1)";
+
+/** Always a plain `Uint8Array`, whatever the chunk's class. */
+function view(chunk: Uint8Array, from: number, until: number): Uint8Array {
+	return new Uint8Array(chunk.buffer, chunk.byteOffset + from, until - from);
+}

@@ -1,0 +1,25 @@
+export { Connection, type MaskSource, type Role } from "./connection.ts";
+export { ERROR_CODES, type ErrorCode, WebSocketError } from "./errors.ts";
+export { isCloseCode } from "./frame/close.ts";
+export { type FrameOptions, frameLength, writeFrameHeader } from "./frame/header.ts";
+export { OPCODE, type Opcode } from "./frame/opcode.ts";
+export type { Handler, Initiator } from "./handler.ts";
+export {
+	type AcceptOptions,
+	acceptUpgrade,
+	type Sha1Base64,
+	type Upgrade,
+	type UpgradeRequest,
+} from "./handshake/accept.ts";
+export type { HeaderFields, HeaderSource } from "./handshake/headers.ts";
+export {
+	requestUpgrade,
+	type UpgradeOffer,
+	type UpgradeResponse,
+	type Verdict,
+	type VerifyOptions,
+	verifyUpgrade,
+} from "./handshake/request.ts";
+export { formatResponse, parseResponseHead, type ResponseHead } from "./handshake/response.ts";
+export { type Limits, type ResolvedLimits, resolveLimits } from "./limits.ts";
+export type { State } from "./state.ts";
