@@ -1,0 +1,122 @@
+/**
+ * `tidewire serve`: the gateway as a program of its own. Arguments and the config file become the server's options; it
+ * says what it opened, serves until it is told to stop, and then drains.
+ */
+import { once } from "node:events";
+import { createServer, type Log } from "@tidewire/server";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { type Config, loadConfig } from "../config.ts";
+import { CliError } from "../error.ts";
+import { describeOpening } from "../opening.ts";
+import type { Terminal, Tone } from "../terminal.ts";
+
+interface ServeOptions {
+	readonly config?: string;
+	readonly host: string;
+	readonly port: number;
+	readonly broker?: string;
+	readonly apiKey?: string;
+	/** Seconds. */
+	readonly drain: number;
+	readonly dev?: boolean;
+}
+
+export function serveCommand(terminal: Terminal): Command {
+	return new Command("serve")
+		.description("run the gateway until SIGTERM, which drains it; a second one stops it at once")
+		.option(
+			"--config <file>",
+			"a file that exports defineConfig({ … }) (default: tidewire.config.ts, where there is one)",
+		)
+		.option("--host <address>", "where to listen", "127.0.0.1")
+		.option("--port <number>", "0 for any free port", readPort, 7400)
+		.option("--broker <url>", "where channels live: memory", readBroker)
+		.option("--workers <number>", "processes that share the port: 1", readWorkers)
+		.addOption(new Option("--api-key <key>", "a bearer token whose holder may do everything").env("TIDEWIRE_API_KEY"))
+		.addOption(new Option("--tls-cert <file>", "not in this version").argParser(refuseTls).hideHelp())
+		.addOption(new Option("--tls-key <file>", "not in this version").argParser(refuseTls).hideHelp())
+		.option("--drain <seconds>", "how long clients have to move away", readSeconds, 10)
+		.option("--dev", "anybody on this machine may do everything; on loopback only")
+		.action((options: ServeOptions) => serve(terminal, options));
+}
+
+async function serve(terminal: Terminal, options: ServeOptions): Promise<void> {
+	const { file, config } = await loadConfig(options.config);
+	const { contract, ...fromFile } = config;
+	const settings: Config = {
+		...fromFile,
+		...(options.apiKey === undefined ? {} : { apiKey: options.apiKey }),
+		...(options.dev === undefined ? {} : { dev: options.dev }),
+		log: fromFile.log ?? logTo(terminal),
+	};
+	if (settings.dev === true && !isLoopback(options.host)) {
+		throw new CliError(
+			"usage",
+			`--dev lets anybody do everything, so it listens on loopback only, not on ${options.host}`,
+		);
+	}
+
+	const server = createServer(contract, settings);
+	const { url } = await server.listen({ host: options.host, port: options.port });
+	for (const line of describeOpening({ url, file, settings })) {
+		terminal.print(line);
+	}
+
+	if (!terminal.stopped.aborted) {
+		await once(terminal.stopped, "abort");
+	}
+	terminal.note(`draining for up to ${options.drain} s; a second signal stops at once`);
+	await server.close({ drainMs: options.drain * 1000 });
+}
+
+function logTo(terminal: Terminal): Log {
+	const say =
+		(tone: Tone): Log["info"] =>
+		(message, fields) =>
+			terminal.note(fields === undefined ? message : `${message} ${describe(fields)}`, tone);
+	return { info: say("aside"), warn: say("warning"), error: say("error") };
+}
+
+/** Errors have no own enumerable fields, so JSON alone would show `{}`. */
+function describe(fields: Readonly<Record<string, unknown>>): string {
+	return JSON.stringify(fields, (_key, value: unknown) =>
+		value instanceof Error ? (value.stack ?? value.message) : value,
+	);
+}
+
+function isLoopback(host: string): boolean {
+	return host === "localhost" || host === "::1" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+function readPort(text: string): number {
+	const port = Number(text);
+	if (!/^\d{1,5}$/.test(text) || port > 65_535) {
+		throw new InvalidArgumentError("It must be a number from 0 to 65535.");
+	}
+	return port;
+}
+
+function readSeconds(text: string): number {
+	if (!/^\d{1,6}(\.\d{1,3})?$/.test(text)) {
+		throw new InvalidArgumentError("It must be a number of seconds.");
+	}
+	return Number(text);
+}
+
+function readBroker(text: string): string {
+	if (text !== "memory") {
+		throw new InvalidArgumentError("Brokers other than memory are not in this version.");
+	}
+	return text;
+}
+
+function readWorkers(text: string): number {
+	if (text !== "1") {
+		throw new InvalidArgumentError("More than one worker is not in this version.");
+	}
+	return 1;
+}
+
+function refuseTls(): never {
+	throw new InvalidArgumentError("TLS is not in this version: put a proxy that ends TLS in front.");
+}

@@ -1,0 +1,76 @@
+/**
+ * `tidewire sub URL CHANNEL…`: prints what happens on channels, one JSON object a line, in the shape of the enveloped
+ * protocol: messages, and the gaps and resets between them. It goes on over reconnects until it is stopped; trouble is
+ * told on the standard error output.
+ */
+import { once } from "node:events";
+import { connect, type Gap, type Message } from "@tidewire/client";
+import { Command } from "commander";
+import { readUrl, tokenOption } from "../arguments.ts";
+import { CliError } from "../error.ts";
+import type { Terminal } from "../terminal.ts";
+
+interface SubOptions {
+	readonly token?: string;
+}
+
+export function subCommand(terminal: Terminal): Command {
+	return new Command("sub")
+		.description("print what is published to channels, one JSON object a line")
+		.argument("<url>", "where the server is, such as ws://127.0.0.1:7400/connect", readUrl)
+		.argument("<channel...>", "the channels")
+		.addOption(tokenOption())
+		.action((url: URL, channels: readonly string[], { token }: SubOptions) => sub(terminal, url, channels, token));
+}
+
+async function sub(
+	terminal: Terminal,
+	url: URL,
+	channels: readonly string[],
+	token: string | undefined,
+): Promise<void> {
+	const client = connect(url, {
+		...(token === undefined ? {} : { token }),
+		onError: (error) => terminal.note(`${error.message} (${error.code})`, "warning"),
+	});
+	const print = (value: object): void => terminal.print(JSON.stringify(value));
+	client.on("state", (state, why) => {
+		terminal.note(why === undefined ? state : `${state}: ${why.message}`, "aside");
+	});
+
+	const ended = new AbortController();
+	const open = new Set(channels);
+	for (const name of new Set(channels)) {
+		client.channel(name).subscribe((_data, message) => print(envelope(message)), {
+			onGap: (gap) => print(gapEvent(name, gap)),
+			onReset: ({ position, reason }) => print({ channel: name, event: "reset", position, reason }),
+			onState: (state) => {
+				if (state === "ended" && open.delete(name) && open.size === 0) {
+					ended.abort();
+				}
+			},
+			onError: (error) => {
+				terminal.note(`${name}: ${error.message} (${error.code})`, "warning");
+			},
+		});
+	}
+
+	const stop = AbortSignal.any([terminal.stopped, ended.signal]);
+	if (!stop.aborted) {
+		await once(stop, "abort");
+	}
+	await client.close();
+	if (!terminal.stopped.aborted) {
+		throw new CliError("failure", "no channel is left to listen to");
+	}
+}
+
+function envelope({ channel, offset, position, data, ...rest }: Message<unknown>): object {
+	return { channel, offset, position, ...rest, data };
+}
+
+function gapEvent(channel: string, { from, to, reason }: Gap): object {
+	return reason === "conflated"
+		? { channel, event: "conflated", from, to }
+		: { channel, event: "gap", from, to, reason };
+}

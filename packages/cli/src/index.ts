@@ -1,0 +1,2 @@
+/** The tidewire command line. What is not listed here is private. */
+export { run } from "./main.ts";

@@ -1,0 +1,34 @@
+/** What `serve` says when it opens: where it listens, and who may do what there. Pure. */
+import type { Config } from "./config.ts";
+
+export interface Opening {
+	readonly url: string;
+	/** The config file, where there was one. */
+	readonly file: string | undefined;
+	readonly settings: Config;
+}
+
+export function describeOpening({ url, file, settings }: Opening): readonly string[] {
+	const connect = `${url.replace(/^http/, "ws")}${settings.path ?? "/connect"}`;
+	return [
+		`Tidewire listens on ${url}`,
+		`Clients connect to ${connect}`,
+		file === undefined ? "No config file: channels of any name, no actions" : `Config: ${file}`,
+		...(settings.broker === undefined ? ["Broker: memory, so messages end with this process"] : []),
+		describeAccess(settings),
+	];
+}
+
+function describeAccess({ dev, apiKey, authenticate, may }: Config): string {
+	if (dev === true) {
+		return "WARNING: --dev lets anybody on this machine subscribe, publish and call everything, without limits";
+	}
+	if (may === undefined) {
+		return apiKey === undefined
+			? "Nobody may subscribe or publish: an --api-key, a config with rules (may), or --dev would open it"
+			: "Nobody may subscribe or publish except with the API key";
+	}
+	const who = authenticate === undefined ? "Anonymous clients" : "Clients that the config authenticates";
+	const key = apiKey === undefined ? "" : "; the holder of the API key may do everything";
+	return `${who} may do what the config's rules allow${key}`;
+}

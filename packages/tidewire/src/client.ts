@@ -1,0 +1,2 @@
+/** The SDK, for browsers and Node. */
+export * from "@tidewire/client";
