@@ -45,8 +45,9 @@ export interface SubscribeOptions {
 	readonly since?: string;
 	/** Begin with the last so many messages, or with those of the last so many seconds. */
 	readonly rewind?: number | { readonly seconds: number };
-	/** Some offsets will not come. Without it, and without a client-wide listener, a loss is reported as an error. */
+	/** Some offsets will not come. Where neither this nor `client.on("gap")` listens, a loss is a client-wide error. */
 	readonly onGap?: (gap: Gap) => void;
+	/** Continuity is lost. Where neither this nor `client.on("reset")` listens, that is a client-wide error. */
 	readonly onReset?: (reset: Reset) => void;
 	readonly onState?: (state: ChannelState) => void;
 	/** The subscription was refused or ended (state `ended`), or has trouble that it goes on after. */

@@ -11,6 +11,7 @@ import type {
 	ChannelInput,
 	ChannelName,
 	Contract,
+	StreamingActionName,
 } from "@tidewire/contract";
 import type { Channel, Gap, RequestOptions, Reset } from "./channel.ts";
 import type { Environment } from "./environment.ts";
@@ -61,23 +62,29 @@ export interface Client<C extends Contract> {
 	on<E extends keyof ClientEvents>(event: E, listener: ClientEvents[E]): () => void;
 	/** The handle of a channel; nothing is sent before it is used. */
 	channel<const N extends ChannelName<C>>(name: N): Channel<ChannelData<C, N>, ChannelInput<C, N>>;
-	/** Calls an action. Performed once, also when it is resent. Rejects with `TidewireError`. */
+	/**
+	 * Calls an action. Performed once, also when it is resent. Resolves with the action's output, rejects with
+	 * `TidewireError`.
+	 */
 	action<const N extends ActionName<C>>(
 		name: N,
-		input: ActionInput<C, N>,
-		options?: RequestOptions,
+		...call: CallArguments<ActionInput<C, N>, RequestOptions>
 	): Promise<ActionOutput<C, N>>;
 	/** Calls an action that answers with a stream. Ending the loop early cancels it. */
-	stream<const N extends ActionName<C>>(
+	stream<const N extends StreamingActionName<C>>(
 		name: N,
-		input: ActionInput<C, N>,
-		options?: StreamOptions,
+		...call: CallArguments<ActionInput<C, N>, StreamOptions>
 	): AsyncIterableIterator<ActionItem<C, N>>;
 	/** Resolves when connected; rejects when closed for good. */
 	ready(): Promise<void>;
 	/** Ends everything. What waits is rejected. */
 	close(): Promise<void>;
 }
+
+/** An action without input is called without one. */
+export type CallArguments<Input, Options> = undefined extends Input
+	? [input?: Input, options?: Options]
+	: [input: Input, options?: Options];
 
 export interface StreamOptions extends RequestOptions {
 	/** How many items may wait to be read; default 1,024. One more ends the stream with `reader_too_slow`. */

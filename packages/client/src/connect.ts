@@ -1,6 +1,171 @@
-/** The shell: wires the pure parts to a socket, a clock and the application. */
+/** The public handles: a thin layer of typed calls over the shell. */
 import type { Contract } from "@tidewire/contract";
-import type { Client, ConnectOptions } from "./client.ts";
+import type { Ack } from "@tidewire/protocol";
+import type { Channel, History, IterateOptions, Message, SubscribeOptions } from "./channel.ts";
+import type { Client, ConnectOptions, StreamOptions } from "./client.ts";
+import { TidewireError } from "./error.ts";
+import { Inbox } from "./inbox.ts";
+import { Shell } from "./shell.ts";
 
-/** Connects to a Tidewire server, and stays connected until `close()`. */
-export declare function connect<C extends Contract = Contract>(url: string | URL, options?: ConnectOptions): Client<C>;
+const BUFFER_ITEMS = 1_024;
+
+/**
+ * Connects to a Tidewire server, and stays connected until `close()`. Throws `TypeError` where `url` is no URL; a
+ * browser takes one that is relative to the page. Give the contract's type and everything is typed by it.
+ */
+export function connect<C extends Contract = Contract>(url: string | URL, options: ConnectOptions = {}): Client<C> {
+	const address = new URL(url, globalThis.location?.href);
+	address.protocol = address.protocol.replace("http", "ws");
+	const shell = new Shell(address.href, options);
+	const client: Client<Contract> = {
+		get state() {
+			return shell.state;
+		},
+		get session() {
+			return shell.session;
+		},
+		on: (event, listener) => shell.on(event, listener),
+		channel: (name) => channelHandle(shell, name),
+		async action(action, input, options) {
+			const ack = await asked(shell, "once", { type: "call", action, input }, options?.timeoutMs);
+			return ack.data;
+		},
+		stream: (action, input, options) => streamHandle(shell, action, input, options),
+		ready: () =>
+			new Promise((resolve, reject) => {
+				const look = (): void => {
+					if (shell.state === "connected") {
+						off();
+						resolve();
+					} else if (shell.state === "closed") {
+						off();
+						reject(shell.why);
+					}
+				};
+				const off = shell.on("state", look);
+				look();
+			}),
+		close: () => shell.close(),
+	};
+	// The contract exists in types only; at run time every client is the wide one.
+	return client as unknown as Client<C>;
+}
+
+function asked(
+	shell: Shell,
+	kind: "once" | "again",
+	question: Parameters<Shell["request"]>[1],
+	timeoutMs: number | undefined,
+): Promise<Ack> {
+	return new Promise((resolve, reject) => shell.request(kind, question, { resolve, reject }, timeoutMs));
+}
+
+function channelHandle(shell: Shell, name: string): Channel<unknown, unknown> {
+	return {
+		name,
+		get state() {
+			return shell.subscription(name)?.state ?? "ended";
+		},
+		get position() {
+			return shell.subscription(name)?.position;
+		},
+		subscribe: (listener, options = {}) =>
+			shell.subscribe(
+				name,
+				{ ...callbacks(options), onMessage: (message) => listener(message.data, message) },
+				options,
+			),
+		messages: (options) => messagesOf(shell, name, options, (message) => message),
+		async publish(data, { timeoutMs, ...fields } = {}) {
+			const ack = await asked(shell, "once", { type: "publish", channel: name, data, ...fields }, timeoutMs);
+			return ack.position ?? "";
+		},
+		async history({ timeoutMs, ...fields } = {}) {
+			const ack = await asked(shell, "again", { type: "history", channel: name, ...fields }, timeoutMs);
+			return historyOf(name, ack);
+		},
+		[Symbol.asyncIterator]: () => messagesOf(shell, name, {}, ({ data }) => data),
+	};
+}
+
+function callbacks({ onGap, onReset, onState, onError }: SubscribeOptions): Omit<SubscribeOptions, "since" | "rewind"> {
+	return {
+		...(onGap && { onGap }),
+		...(onReset && { onReset }),
+		...(onState && { onState }),
+		...(onError && { onError }),
+	};
+}
+
+function messagesOf<T>(
+	shell: Shell,
+	name: string,
+	options: IterateOptions = {},
+	pick: (message: Message<unknown>) => T,
+): AsyncIterableIterator<T> {
+	let last = options.since;
+	let leave = (): void => {};
+	const capacity = options.bufferMessages ?? BUFFER_ITEMS;
+	const inbox = new Inbox<T>({
+		capacity,
+		signal: options.signal,
+		onEnd: () => leave(),
+		overflow: () => tooSlow(`${name}: ${capacity} messages wait to be read (bufferMessages)`, last),
+	});
+	if (!inbox.ended) {
+		leave = shell.subscribe(
+			name,
+			{
+				...callbacks(options),
+				onMessage: (message) => {
+					inbox.push(pick(message));
+					last = inbox.ended ? last : message.position;
+				},
+				onEnd: (error) => inbox.end(error),
+			},
+			options,
+		);
+	}
+	return inbox;
+}
+
+function streamHandle(
+	shell: Shell,
+	action: string,
+	input: unknown,
+	options: StreamOptions = {},
+): AsyncIterableIterator<unknown> {
+	let cancel = (): void => {};
+	const capacity = options.bufferItems ?? BUFFER_ITEMS;
+	const inbox = new Inbox<unknown>({
+		capacity,
+		signal: options.signal,
+		onEnd: () => cancel(),
+		overflow: () => tooSlow(`${action}: ${capacity} items wait to be read (bufferItems)`),
+	});
+	if (!inbox.ended) {
+		const reader = {
+			item: (data: unknown) => inbox.push(data),
+			resolve: () => inbox.end(),
+			reject: (error: TidewireError) => inbox.end(error),
+		};
+		// A stream may take as long as it likes, unless the caller says otherwise.
+		cancel = shell.stream({ type: "call", action, input }, reader, options.timeoutMs ?? Number.POSITIVE_INFINITY);
+	}
+	return inbox;
+}
+
+function tooSlow(text: string, position?: string): TidewireError {
+	return new TidewireError("reader_too_slow", text, { retryable: true, position });
+}
+
+function historyOf(channel: string, ack: Ack): History<unknown> {
+	const position = ack.position ?? "";
+	const epoch = position.slice(0, position.lastIndexOf(":"));
+	const messages = (ack.messages ?? []).map(({ prev: _, ...message }) => ({
+		...message,
+		channel,
+		position: `${epoch}:${message.offset}`,
+	}));
+	return { messages, position };
+}

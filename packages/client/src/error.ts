@@ -16,6 +16,8 @@ export type ClientErrorCode =
 	| "protocol"
 	/** An async iterator was read more slowly than its channel speaks, and its buffer is full. */
 	| "reader_too_slow"
+	/** Messages were lost or may have been (a gap or a reset), and nobody had asked to be told of that. */
+	| "continuity_lost"
 	/** The application's token function failed. */
 	| "token_failed"
 	/** `break` or an `AbortSignal` ended it. */

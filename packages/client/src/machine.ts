@@ -1,0 +1,467 @@
+/**
+ * The connection as a pure machine: (connection, event, now) → connection and effects. It knows when to open a socket,
+ * what to say first, when a silent server is dead, how long to wait, and when to give up. It knows no requests, no
+ * channels, no sockets and no clock; `connect.ts` carries its effects out.
+ *
+ * Invariants (test/machine.test.ts): at most one socket is open and not dropped; every phase but `idle` and `closed`
+ * has a deadline, so none is for ever; after `closed` nothing happens. Events of a socket or a token request that is
+ * no longer ours are ignored by their serial number.
+ */
+import { CLOSE_REASONS, reconnectsAfter } from "@tidewire/protocol";
+import { type Backoff, backoffMs, hintMs } from "./backoff.ts";
+import { TidewireError } from "./error.ts";
+
+/** What never changes during a connection's life. Milliseconds. */
+export interface Terms {
+	readonly backoff: Backoff;
+	/** For the token function, for the socket to open, and for the server to greet: each. */
+	readonly connectTimeoutMs: number;
+	/** After a ping. */
+	readonly pongTimeoutMs: number;
+	/** A connection that was open this long was a good one: the next loss starts the backoff anew. */
+	readonly stableMs: number;
+}
+
+/** The session as the server last named it. `resume` is the newest token held. */
+export interface Session {
+	readonly id: string;
+	readonly resume: string;
+	readonly windowMs: number;
+}
+
+export type Phase =
+	| { readonly name: "idle" }
+	/** The application's token function is at work. */
+	| { readonly name: "authorizing"; readonly deadline: number }
+	| { readonly name: "connecting"; readonly token: string | undefined; readonly deadline: number }
+	/** The socket is open. `hello` has come or not; `step` is the answer that we wait for besides. */
+	| {
+			readonly name: "greeting";
+			readonly step: "auth" | "resume" | "hello";
+			readonly hello: Greeting | undefined;
+			readonly deadline: number;
+	  }
+	| {
+			readonly name: "open";
+			readonly openedAt: number;
+			readonly heardAt: number;
+			readonly heartbeatMs: number;
+			/** A ping is out since then. */
+			readonly pingedAt: number | undefined;
+			/** The server asked us to move; this is when. */
+			readonly moveAt: number | undefined;
+	  }
+	| { readonly name: "waiting"; readonly until: number }
+	/** The system says that there is no network. It may be wrong (a server on this machine), so this ends too. */
+	| { readonly name: "suspended"; readonly until: number }
+	| { readonly name: "closed" };
+
+type PhaseOf<N extends Phase["name"]> = Extract<Phase, { name: N }>;
+
+export interface Connection<P extends Phase = Phase> {
+	readonly phase: P;
+	/** The number of the present try; its token request and its socket carry it. */
+	readonly serial: number;
+	/** Losses since the last good connection. */
+	readonly attempt: number;
+	readonly session: Session | undefined;
+	/** The server asked us not to come back before this. */
+	readonly notBefore: number;
+	/** Why the last connection was lost, or could not be made. */
+	readonly why: TidewireError | undefined;
+}
+
+/** What a `hello` says, in our units. */
+export interface Greeting {
+	readonly session: string;
+	readonly resume: string;
+	readonly heartbeatMs: number;
+	readonly windowMs: number;
+}
+
+export type ConnectionEvent =
+	| { readonly type: "start" }
+	| { readonly type: "token"; readonly serial: number; readonly token: string | undefined }
+	| { readonly type: "tokenFailed"; readonly serial: number; readonly error: TidewireError }
+	/** `token`: whether one must be said in band is the phase's knowledge. */
+	| { readonly type: "opened"; readonly serial: number }
+	| { readonly type: "lost"; readonly serial: number; readonly code: number; readonly reason: string }
+	/** Anything at all came from the server. */
+	| { readonly type: "heard"; readonly serial: number }
+	| { readonly type: "hello"; readonly serial: number; readonly hello: Greeting }
+	| { readonly type: "authorized"; readonly serial: number }
+	| {
+			readonly type: "resumed";
+			readonly serial: number;
+			readonly resumed: boolean;
+			readonly session?: string;
+			readonly resume?: string;
+	  }
+	/** The server refused `auth` or `resume`, or broke the rules. */
+	| { readonly type: "refused"; readonly serial: number; readonly error: TidewireError }
+	| { readonly type: "fault"; readonly serial: number; readonly error: TidewireError }
+	/** `{"reconnect":…}`, in seconds. */
+	| { readonly type: "move"; readonly serial: number; readonly after: unknown }
+	| { readonly type: "online" }
+	| { readonly type: "offline" }
+	| { readonly type: "wake" }
+	/** The deadline may have come. */
+	| { readonly type: "tick" }
+	| { readonly type: "close" };
+
+type EventOf<T extends ConnectionEvent["type"]> = Extract<ConnectionEvent, { type: T }>;
+
+export type Effect =
+	| { readonly type: "askToken"; readonly serial: number }
+	| { readonly type: "open"; readonly serial: number }
+	| { readonly type: "auth"; readonly token: string }
+	| { readonly type: "resume"; readonly token: string }
+	| { readonly type: "ping" }
+	/** Close the socket with this code and hear no more of it. */
+	| { readonly type: "drop"; readonly serial: number; readonly code: number; readonly reason: string }
+	/** The connection is there for requests. `resumed`: it goes on with the session before it. */
+	| { readonly type: "ready"; readonly resumed: boolean }
+	| { readonly type: "report"; readonly error: TidewireError };
+
+export interface Step {
+	readonly connection: Connection;
+	readonly effects: readonly Effect[];
+}
+
+/** The moment of an event: the clock, one random number below 1, and the terms. */
+export interface Moment {
+	readonly now: number;
+	readonly random: number;
+	readonly terms: Terms;
+}
+
+export const IDLE: Connection = {
+	phase: { name: "idle" },
+	serial: 0,
+	attempt: 0,
+	session: undefined,
+	notBefore: 0,
+	why: undefined,
+};
+
+type Rule<N extends Phase["name"], T extends ConnectionEvent["type"]> = (
+	connection: Connection<PhaseOf<N>>,
+	event: EventOf<T>,
+	moment: Moment,
+) => Step | undefined;
+
+/** Rows are phases, columns events. What is not in the table, or yields undefined, changes nothing. */
+type Table = { readonly [N in Phase["name"]]: { readonly [T in ConnectionEvent["type"]]?: Rule<N, T> } };
+
+const TABLE: Table = {
+	idle: { start: begin, close: finish },
+	authorizing: {
+		token: (connection, { token }, moment) => open(connection, token, moment),
+		tokenFailed: (connection, { error }, moment) => wait({ ...connection, why: error }, moment, [report(error)]),
+		offline: suspend,
+		tick: (connection, _event, moment) => {
+			const why = new TidewireError("token_failed", "the token function did not answer in time", { retryable: true });
+			return wait({ ...connection, why }, moment, [report(why)]);
+		},
+		close: finish,
+	},
+	connecting: {
+		opened: greet,
+		lost: judge,
+		offline: suspend,
+		tick: (connection, _event, moment) => abandon(connection, moment, "the connection did not open in time"),
+		close: finish,
+	},
+	greeting: {
+		hello: (connection, { hello }, moment) =>
+			// A second hello in one greeting would let a server hold us here for ever.
+			connection.phase.hello === undefined ? advance({ ...connection.phase, hello }, connection, moment) : undefined,
+		authorized: (connection, _event, moment) =>
+			connection.phase.step === "auth"
+				? advance({ ...connection.phase, step: "hello" }, connection, moment)
+				: undefined,
+		resumed: settle,
+		refused: refuse,
+		fault,
+		lost: judge,
+		move: (connection, { after }, { now }) => stay({ ...connection, notBefore: now + hintMs(after) }),
+		offline: suspend,
+		tick: (connection, _event, moment) => abandon(connection, moment, "the server did not greet in time"),
+		close: finish,
+	},
+	open: {
+		heard: (connection, _event, { now }) =>
+			stay({ ...connection, phase: { ...connection.phase, heardAt: now, pingedAt: undefined } }),
+		move: (connection, { after }, { now }) =>
+			connection.phase.moveAt === undefined
+				? stay({ ...connection, phase: { ...connection.phase, moveAt: now + hintMs(after) } })
+				: undefined,
+		refused: refuse,
+		fault,
+		lost: judge,
+		// The system may be wrong about the network, and it may be right: ask the server.
+		offline: ping,
+		online: ping,
+		wake: ping,
+		tick: beat,
+		close: finish,
+	},
+	waiting: { online: retry, wake: retry, tick: begin, offline: suspend, close: finish },
+	suspended: { online: retry, tick: begin, close: finish },
+	closed: {},
+};
+
+/** One step of the machine. */
+export function step(connection: Connection, event: ConnectionEvent, moment: Moment): Step {
+	if ("serial" in event && event.serial !== connection.serial) {
+		return { connection, effects: [] };
+	}
+	if (event.type === "tick" && moment.now < (deadlineOf(connection, moment.terms) ?? Number.POSITIVE_INFINITY)) {
+		return { connection, effects: [] };
+	}
+	// The table's type has made sure that the rule fits both; TypeScript cannot follow the two together.
+	const row = TABLE[connection.phase.name] as Record<string, Rule<never, never> | undefined>;
+	return row[event.type]?.(connection as never, event as never, moment) ?? { connection, effects: [] };
+}
+
+/** When the machine next wants a `tick`. */
+export function deadlineOf({ phase }: Connection, terms: Terms): number | undefined {
+	switch (phase.name) {
+		case "authorizing":
+		case "connecting":
+		case "greeting":
+			return phase.deadline;
+		case "open": {
+			const quiet =
+				phase.pingedAt === undefined ? phase.heardAt + phase.heartbeatMs : phase.pingedAt + terms.pongTimeoutMs;
+			return Math.min(quiet, phase.moveAt ?? quiet);
+		}
+		case "waiting":
+		case "suspended":
+			return phase.until;
+		case "idle":
+		case "closed":
+			return undefined;
+	}
+}
+
+function stay(connection: Connection): Step {
+	return { connection, effects: [] };
+}
+
+function report(error: TidewireError): Effect {
+	return { type: "report", error };
+}
+
+/** A new try: first the credential, so that a fresh one is asked for each time. */
+function begin(connection: Connection, _event: unknown, { now, terms }: Moment): Step {
+	const serial = connection.serial + 1;
+	return {
+		connection: { ...connection, serial, phase: { name: "authorizing", deadline: now + terms.connectTimeoutMs } },
+		effects: [{ type: "askToken", serial }],
+	};
+}
+
+/** News of the network are a reason to try at once, unless the server asked us to stay away. */
+function retry(connection: Connection, event: unknown, moment: Moment): Step {
+	if (moment.now < connection.notBefore) {
+		return stay({ ...connection, phase: { name: "waiting", until: connection.notBefore } });
+	}
+	return begin(connection, event, moment);
+}
+
+function open(connection: Connection, token: string | undefined, { now, terms }: Moment): Step {
+	return {
+		connection: { ...connection, phase: { name: "connecting", token, deadline: now + terms.connectTimeoutMs } },
+		effects: [{ type: "open", serial: connection.serial }],
+	};
+}
+
+/** The socket is open: a credential is the first thing that is said in band. */
+function greet(connection: Connection<PhaseOf<"connecting">>, _event: unknown, { now, terms }: Moment): Step {
+	const { token } = connection.phase;
+	const phase = {
+		name: "greeting",
+		step: token === undefined ? "hello" : "auth",
+		hello: undefined,
+		deadline: now + terms.connectTimeoutMs,
+	} as const;
+	return {
+		connection: { ...connection, phase },
+		effects: token === undefined ? [] : [{ type: "auth", token }],
+	};
+}
+
+/** The server greets before or after `auth`, as it likes; when both are there, the session before is resumed. */
+function advance(phase: PhaseOf<"greeting">, connection: Connection, moment: Moment): Step {
+	const { hello } = phase;
+	if (phase.step !== "hello" || hello === undefined) {
+		return stay({ ...connection, phase });
+	}
+	if (connection.session === undefined) {
+		return ready(connection, hello, moment, { resumed: false });
+	}
+	return {
+		connection: { ...connection, phase: { ...phase, step: "resume" } },
+		effects: [{ type: "resume", token: connection.session.resume }],
+	};
+}
+
+function settle(
+	connection: Connection<PhaseOf<"greeting">>,
+	event: EventOf<"resumed">,
+	moment: Moment,
+): Step | undefined {
+	const { step, hello } = connection.phase;
+	return step === "resume" && hello !== undefined ? ready(connection, hello, moment, event) : undefined;
+}
+
+function ready(
+	connection: Connection,
+	hello: Greeting,
+	{ now }: Moment,
+	outcome: { readonly resumed: boolean; readonly session?: string; readonly resume?: string },
+): Step {
+	const session = {
+		id: outcome.session ?? hello.session,
+		resume: outcome.resume ?? hello.resume,
+		windowMs: hello.windowMs,
+	};
+	// A move asked for while greeting is kept as a move of the open connection.
+	const moveAt = connection.notBefore > now ? connection.notBefore : undefined;
+	return {
+		connection: {
+			...connection,
+			session,
+			notBefore: 0,
+			why: undefined,
+			phase: {
+				name: "open",
+				openedAt: now,
+				heardAt: now,
+				heartbeatMs: hello.heartbeatMs,
+				pingedAt: undefined,
+				moveAt,
+			},
+		},
+		effects: [{ type: "ready", resumed: outcome.resumed }],
+	};
+}
+
+function ping(connection: Connection<PhaseOf<"open">>, _event: unknown, { now }: Moment): Step | undefined {
+	return connection.phase.pingedAt === undefined
+		? { connection: { ...connection, phase: { ...connection.phase, pingedAt: now } }, effects: [{ type: "ping" }] }
+		: undefined;
+}
+
+/** The open connection's deadline: silence, an unanswered ping, or the time to move. */
+function beat(connection: Connection<PhaseOf<"open">>, event: unknown, moment: Moment): Step | undefined {
+	const { moveAt, pingedAt } = connection.phase;
+	const { now, terms } = moment;
+	if (moveAt !== undefined && moveAt <= now) {
+		const dropped = drop(connection, 1000, "moving");
+		// Once is at once; a server that sends everybody away again and again meets the backoff.
+		return isStable(connection, moment)
+			? withEffects(begin({ ...connection, attempt: 0 }, event, moment), dropped)
+			: wait(connection, moment, dropped);
+	}
+	if (pingedAt !== undefined && pingedAt + terms.pongTimeoutMs <= now) {
+		return abandon(connection, moment, "the server is silent", CLOSE_REASONS.heartbeat_lost.code);
+	}
+	return ping(connection, event, moment);
+}
+
+/** The socket is of no use to us any more. */
+function abandon(connection: Connection, moment: Moment, text: string, code = 4000): Step {
+	const why = new TidewireError("unavailable", text, { retryable: true });
+	return wait({ ...connection, why }, moment, drop(connection, code, text));
+}
+
+/** The server broke the rules: another try may meet a better one. */
+function fault(connection: Connection, { error }: EventOf<"fault">, moment: Moment): Step {
+	return wait({ ...connection, why: error }, moment, [...drop(connection, 4000, "protocol error"), report(error)]);
+}
+
+/** `auth` or `resume` was answered with an error. */
+function refuse(connection: Connection, { error }: EventOf<"refused">, moment: Moment): Step | undefined {
+	const { phase } = connection;
+	if (phase.name === "greeting" && phase.step === "resume" && phase.hello !== undefined && !error.retryable) {
+		// The session is not ours to resume; the connection has a new one.
+		return ready(connection, phase.hello, moment, { resumed: false });
+	}
+	const dropped = drop(connection, 1000, error.code);
+	return error.retryable
+		? wait({ ...connection, why: error }, moment, dropped, error.retryAfter)
+		: end(connection, error, dropped);
+}
+
+/** The socket closed. The table of close codes alone decides whether we come back. */
+function judge(connection: Connection, { code, reason }: EventOf<"lost">, moment: Moment): Step {
+	const detail = reason === "" ? "" : `: ${reason.slice(0, 123)}`;
+	if (code === CLOSE_REASONS.replaced.code) {
+		// Another connection has resumed our session (a duplicated tab). It is theirs; we start a new one.
+		const why = new TidewireError("unavailable", `the session went on elsewhere${detail}`, { closeCode: code });
+		return wait({ ...connection, session: undefined, why }, moment, []);
+	}
+	if (reconnectsAfter(code)) {
+		const why = new TidewireError("unavailable", `the connection was lost (close code ${code})${detail}`, {
+			retryable: true,
+			closeCode: code,
+		});
+		const { phase } = connection;
+		const moveAt = phase.name === "open" ? (phase.moveAt ?? 0) : connection.notBefore;
+		return wait({ ...connection, why, notBefore: moveAt }, moment, []);
+	}
+	const refusal =
+		code === CLOSE_REASONS.unauthenticated.code
+			? "unauthenticated"
+			: code === CLOSE_REASONS.forbidden.code || code === CLOSE_REASONS.revoked.code
+				? "forbidden"
+				: "closed";
+	const text = `the server closed the connection for good (close code ${code})${detail}`;
+	return end(connection, new TidewireError(refusal, text, { closeCode: code }), []);
+}
+
+function suspend(connection: Connection, _event: unknown, { now, terms }: Moment): Step {
+	const until = Math.max(now + terms.backoff.maxMs, connection.notBefore);
+	return {
+		connection: { ...connection, phase: { name: "suspended", until } },
+		effects: drop(connection, 1000, "offline"),
+	};
+}
+
+/** The next try, after the backoff and after what the server asked for. */
+function wait(connection: Connection, moment: Moment, effects: readonly Effect[], hint?: number): Step {
+	const { now, random, terms } = moment;
+	const attempt = isStable(connection, moment) ? 0 : connection.attempt;
+	const until = Math.max(now + backoffMs(terms.backoff, attempt, random, hint), connection.notBefore);
+	const notBefore = Math.max(connection.notBefore, now + hintMs(hint));
+	return {
+		connection: { ...connection, attempt: attempt + 1, notBefore, phase: { name: "waiting", until } },
+		effects,
+	};
+}
+
+function finish(connection: Connection): Step {
+	return end(connection, undefined, drop(connection, 1000, ""));
+}
+
+function end(connection: Connection, why: TidewireError | undefined, effects: readonly Effect[]): Step {
+	return {
+		connection: { ...connection, why, session: undefined, phase: { name: "closed" } },
+		effects: why === undefined ? effects : [...effects, report(why)],
+	};
+}
+
+function drop({ phase, serial }: Connection, code: number, reason: string): readonly Effect[] {
+	const held = phase.name === "connecting" || phase.name === "greeting" || phase.name === "open";
+	return held ? [{ type: "drop", serial, code, reason }] : [];
+}
+
+function isStable({ phase }: Connection, { now, terms }: Moment): boolean {
+	return phase.name === "open" && now - phase.openedAt >= terms.stableMs;
+}
+
+function withEffects({ connection, effects }: Step, first: readonly Effect[]): Step {
+	return { connection, effects: [...first, ...effects] };
+}
