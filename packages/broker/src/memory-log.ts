@@ -1,7 +1,7 @@
 /**
  * One channel's log in memory: a ring of entries, found by their offset, under one epoch. Appending is O(1), reading is
  * O(page). It has no clock, no timer and no closure of its own, because there may be a million of them: 100,000
- * channels with one 40-byte message each take %HEAP% a channel (`node --expose-gc
+ * channels with one 40-byte message each take 640 bytes of heap a channel (`node --expose-gc
  * --conditions=tidewire-source packages/broker/test/heap-per-channel.ts`).
  *
  * `MemoryLogs` decides which logs live; the fields it needs for that stand here, so that no second object is needed.

@@ -1,0 +1,93 @@
+/**
+ * The suite that every broker passes: each invariant of `broker.ts` has its case. It imports no test framework; hand it
+ * the `describe` and `it` of yours:
+ *
+ *     brokerCompliance("memory broker", { durability: "memory", can: ["advance"], create }, { describe, it });
+ *
+ * It waits for events and never for time; your framework's time limit catches what does not come. A case that needs
+ * what the broker cannot do in a test (move the clock, restart, lose a log) is left out by name, see `can`.
+ */
+import type { Broker, Durability } from "./broker.ts";
+import { same } from "./compliance/claims.ts";
+import { deliveryCases } from "./compliance/delivery.ts";
+import { logCases } from "./compliance/log.ts";
+import { recordCases } from "./compliance/records.ts";
+
+/** One empty store, for one case. */
+export interface ComplianceSubject {
+	readonly broker: Broker;
+	/** Another node on the same store. */
+	node(): Promise<Broker>;
+	/** Lets this much time pass for the store. */
+	advance?(ms: number): void | Promise<void>;
+	/** Ends all nodes, and opens the same store as after a restart of the process. */
+	reopen?(): Promise<Broker>;
+	/** Makes the store lose a channel's log, as a failover may. */
+	lose?(channel: string): void | Promise<void>;
+	/** Ends all nodes that are still open, and removes the store. */
+	close(): Promise<void>;
+}
+
+export type ComplianceAbility = "advance" | "reopen" | "lose";
+
+export interface ComplianceOptions {
+	readonly durability: Durability;
+	/** Which of the optional methods `create`'s subjects have. */
+	readonly can: readonly ComplianceAbility[];
+	create(): Promise<ComplianceSubject>;
+}
+
+/** What the suite needs of a test framework. `skip` names the cases left out; without it they are left out silently. */
+export interface ComplianceApi {
+	describe(name: string, body: () => void): void;
+	it(title: string, body: () => Promise<void>): void;
+	readonly skip?: (title: string) => void;
+}
+
+/** Cases by title. */
+export type CaseTable = Readonly<Record<string, (subject: ComplianceSubject) => Promise<void>>>;
+
+/** Which ability a case needs: those that are not listed need none. */
+const NEEDS: Readonly<Record<string, ComplianceAbility>> = {
+	"retention by age keeps what is young": "advance",
+	"epoch and head outlive the last entry": "advance",
+	"an expired entry is absent, and its offset stays above the tail": "advance",
+	"an idempotency key is forgotten after its time": "advance",
+	"a record ends after its time, and setting it anew starts the time anew": "advance",
+	"when a log is lost its subscribers are told reset, and it goes on in another epoch": "lose",
+	"no (epoch, offset) has two values after a restart": "reopen",
+};
+
+/** Registers the suite for one broker. */
+export function brokerCompliance(name: string, options: ComplianceOptions, api: ComplianceApi): void {
+	const run = (title: string, body: (subject: ComplianceSubject) => Promise<void>): void => {
+		const need = NEEDS[title];
+		if (need !== undefined && !options.can.includes(need)) {
+			api.skip?.(title);
+			return;
+		}
+		api.it(title, async () => {
+			const subject = await options.create();
+			try {
+				await body(subject);
+			} finally {
+				await subject.close();
+			}
+		});
+	};
+	const group = (title: string, cases: CaseTable): void => {
+		api.describe(title, () => {
+			for (const [caseTitle, body] of Object.entries(cases)) {
+				run(caseTitle, body);
+			}
+		});
+	};
+	api.describe(name, () => {
+		run("says what an accepted publish survives", async ({ broker }) => {
+			same(broker.durability, options.durability, "durability");
+		});
+		group("log", logCases);
+		group("delivery", deliveryCases);
+		group("records", recordCases);
+	});
+}
