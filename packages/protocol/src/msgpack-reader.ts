@@ -17,9 +17,9 @@ export interface MsgpackValue {
 	readonly byteStrings: number;
 }
 
-/** Throws `ProtocolError` where the bytes are not exactly one value. */
-export function readMsgpack(bytes: Uint8Array): MsgpackValue {
-	const reader = new Reader(bytes);
+/** Throws `ProtocolError` where the bytes are not exactly one value, or nest deeper than `maxNesting`. */
+export function readMsgpack(bytes: Uint8Array, maxNesting: number = MAX_NESTING): MsgpackValue {
+	const reader = new Reader(bytes, maxNesting);
 	const value = reader.read(0);
 	if (reader.at !== bytes.length) {
 		throw malformed(`${bytes.length - reader.at} bytes follow the value`);
@@ -33,15 +33,20 @@ function malformed(problem: string): ProtocolError {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** In bytes. */
+const SHORT_STRING = 24;
+
 class Reader {
 	readonly #bytes: Uint8Array;
 	readonly #view: DataView;
+	readonly #maxNesting: number;
 	at = 0;
 	foreign: string | undefined;
 	byteStrings = 0;
 
-	constructor(bytes: Uint8Array) {
+	constructor(bytes: Uint8Array, maxNesting: number) {
 		this.#bytes = bytes;
+		this.#maxNesting = maxNesting;
 		this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 	}
 
@@ -158,11 +163,30 @@ class Reader {
 
 	#string(length: number): string {
 		const start = this.#take(length);
+		if (length < SHORT_STRING) {
+			const ascii = this.#ascii(start, start + length);
+			if (ascii !== undefined) {
+				return ascii;
+			}
+		}
 		try {
 			return utf8.decode(this.#bytes.subarray(start, start + length));
 		} catch {
 			throw malformed("a string is not UTF-8");
 		}
+	}
+
+	/** Most strings are short names of fields, for which a call into the decoder costs more than this loop. */
+	#ascii(start: number, end: number): string | undefined {
+		let text = "";
+		for (let at = start; at < end; at++) {
+			const byte = this.#bytes[at]!;
+			if (byte >= 0x80) {
+				return undefined;
+			}
+			text += String.fromCharCode(byte);
+		}
+		return text;
 	}
 
 	/** A copy, as the frame's buffer may be used again. */
@@ -179,8 +203,8 @@ class Reader {
 	}
 
 	#enter(least: number, depth: number): void {
-		if (depth >= MAX_NESTING) {
-			throw new ProtocolError("bad_request", `the message nests deeper than ${MAX_NESTING} levels`);
+		if (depth >= this.#maxNesting) {
+			throw new ProtocolError("bad_request", `the message nests deeper than ${this.#maxNesting} levels`);
 		}
 		// Each item is a byte at least: what cannot be there is not waited for.
 		if (least > this.#bytes.length - this.at) {

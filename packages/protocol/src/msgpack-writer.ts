@@ -84,7 +84,7 @@ class Writer {
 	}
 
 	byte(value: number): void {
-		this.#view.setUint8(this.#grow(1), value);
+		this.#room(1).setUint8(this.#length - 1, value);
 	}
 
 	/** Arrays and maps: three widths of count. `wide + 1` is the type with 32 bits. */
@@ -93,10 +93,10 @@ class Writer {
 			this.byte(type.fix | count);
 		} else if (count < 0x1_0000) {
 			this.byte(type.wide);
-			this.#view.setUint16(this.#grow(2), count);
+			this.#room(2).setUint16(this.#length - 2, count);
 		} else {
 			this.byte(type.wide + 1);
-			this.#view.setUint32(this.#grow(4), count);
+			this.#room(4).setUint32(this.#length - 4, count);
 		}
 	}
 
@@ -128,7 +128,7 @@ class Writer {
 			this.byte(0xc0);
 		} else if (!Number.isSafeInteger(value)) {
 			this.byte(0xcb);
-			this.#view.setFloat64(this.#grow(8), value);
+			this.#room(8).setFloat64(this.#length - 8, value);
 		} else if (value >= 0) {
 			this.#unsigned(value);
 		} else {
@@ -144,13 +144,13 @@ class Writer {
 			this.byte(value);
 		} else if (value < 0x1_0000) {
 			this.byte(0xcd);
-			this.#view.setUint16(this.#grow(2), value);
+			this.#room(2).setUint16(this.#length - 2, value);
 		} else if (value < 0x1_0000_0000) {
 			this.byte(0xce);
-			this.#view.setUint32(this.#grow(4), value);
+			this.#room(4).setUint32(this.#length - 4, value);
 		} else {
 			this.byte(0xcf);
-			this.#view.setBigUint64(this.#grow(8), BigInt(value));
+			this.#room(8).setBigUint64(this.#length - 8, BigInt(value));
 		}
 	}
 
@@ -159,16 +159,22 @@ class Writer {
 			this.byte(value + 0x100);
 		} else if (value >= -0x8000_0000) {
 			this.byte(0xd2);
-			this.#view.setInt32(this.#grow(4), value);
+			this.#room(4).setInt32(this.#length - 4, value);
 		} else {
 			this.byte(0xd3);
-			this.#view.setBigInt64(this.#grow(8), BigInt(value));
+			this.#room(8).setBigInt64(this.#length - 8, BigInt(value));
 		}
 	}
 
 	#raw(bytes: Uint8Array): void {
 		const at = this.#grow(bytes.length);
 		this.#bytes.set(bytes, at);
+	}
+
+	/** The view, after `count` more bytes at the end were made room for: growing replaces it. */
+	#room(count: number): DataView {
+		this.#grow(count);
+		return this.#view;
 	}
 
 	/** Makes room for `count` more bytes and returns where they begin. */

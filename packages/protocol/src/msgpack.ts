@@ -8,12 +8,15 @@ import { type Fields, isFields, own, readId, show } from "./fields.ts";
 import type { ClientMessage, Payload, ServerMessage } from "./message.ts";
 import { readMsgpack } from "./msgpack-reader.ts";
 import { writeMsgpack } from "./msgpack-writer.ts";
-import { binaryPayload, readEncoded } from "./publish-data.ts";
+import { binaryPayload, MAX_NESTING, readEncoded } from "./publish-data.ts";
 import { readServerMessage } from "./server-message.ts";
 import { validateClientMessage } from "./validate.ts";
 import { wireObject } from "./wire-object.ts";
 
 const SUBPROTOCOL = "tidewire.v1.msgpack";
+
+/** What a client reads may be deeper than what it may send: a reply stands around data, and servers publish too. */
+const SERVER_NESTING = 2 * MAX_NESTING;
 
 const utf8Encoder = new TextEncoder();
 const utf8Decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -43,7 +46,7 @@ export const msgpackClient: ClientCodec = {
 		if (typeof payload === "string") {
 			throw new ProtocolError("bad_request", `a text frame, ${SUBPROTOCOL} speaks in binary frames`);
 		}
-		const { value, foreign } = readMsgpack(payload);
+		const { value, foreign } = readMsgpack(payload, SERVER_NESTING);
 		if (foreign !== undefined) {
 			throw new ProtocolError("bad_request", `the server sent ${foreign}`);
 		}
