@@ -40,11 +40,12 @@ function plainResult<S extends Schema>(
 	if (result.issues === undefined) {
 		return { ok: true, value: result.value as StandardSchemaV1.InferOutput<S> };
 	}
-	return { ok: false, issues: result.issues.slice(0, MAX_ISSUES).map(plainIssue) };
+	// Spread first: the lists of some validators (arktype) are classes of their own, and `slice` would keep the class.
+	return { ok: false, issues: [...result.issues].slice(0, MAX_ISSUES).map(plainIssue) };
 }
 
 function plainIssue(issue: StandardSchemaV1.Issue): Issue {
-	const path = (issue.path ?? []).slice(0, MAX_ISSUE_PATH).map((segment) => {
+	const path = [...(issue.path ?? [])].slice(0, MAX_ISSUE_PATH).map((segment) => {
 		const key = typeof segment === "object" ? segment.key : segment;
 		return shorten(typeof key === "symbol" ? (key.description ?? "symbol") : key);
 	});

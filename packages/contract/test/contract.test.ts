@@ -1,0 +1,132 @@
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import {
+	action,
+	BUILT_IN_ACTIONS,
+	ContractError,
+	channel,
+	compileChannels,
+	contract,
+	type Duration,
+} from "../src/index.ts";
+
+describe("a contract", () => {
+	const delivery = contract({
+		channels: {
+			"order_{orderId}": channel({ data: z.object({ lat: z.number() }), history: { age: "1h" }, slow: "conflate" }),
+			"order_{orderId}:notes": channel({ history: false }),
+			lobby: channel(),
+		},
+		actions: { contact_driver: action({ input: z.object({ message: z.string() }) }) },
+	});
+
+	it("has the defaults of PROTOCOL.md: 1,000 messages, 1 MiB, 10 minutes, catch-up", () => {
+		expect(channel()).toEqual({
+			data: undefined,
+			history: { messages: 1_000, bytes: 1_048_576, ageMs: 600_000 },
+			slow: "catch-up",
+			maxMessageBytes: undefined,
+			description: undefined,
+		});
+	});
+
+	it("keeps what is not said of a history at its default", () => {
+		expect(delivery.channels["order_{orderId}"].history).toEqual({
+			messages: 1_000,
+			bytes: 1_048_576,
+			ageMs: 3_600_000,
+		});
+		expect(delivery.channels["order_{orderId}:notes"].history).toBe(false);
+	});
+
+	it("cannot be changed once it is declared", () => {
+		expect(Object.isFrozen(delivery.channels)).toBe(true);
+		expect(Object.isFrozen(delivery.actions.contact_driver)).toBe(true);
+	});
+
+	it("finds nothing under the names that every object has", () => {
+		for (const name of ["constructor", "toString", "__proto__"]) {
+			expect(Reflect.get(delivery.actions, name), name).toBeUndefined();
+			expect(Reflect.get(delivery.channels, name), name).toBeUndefined();
+		}
+	});
+
+	it.each(BUILT_IN_ACTIONS)("refuses an action named %s: it is built in", (name) => {
+		expect(() => contract({ actions: { [name]: action() } })).toThrow(`action "${name}" is built into the protocol`);
+	});
+
+	it("refuses an action whose name begins with $, or is empty", () => {
+		expect(() => contract({ actions: { $eval: action() } })).toThrow("names that begin with $ are reserved");
+		expect(() => contract({ actions: { "": action() } })).toThrow("empty");
+	});
+
+	it("refuses two patterns that one name can match, and names both and such a name", () => {
+		const overlapping = (): unknown =>
+			contract({ channels: { "order_{orderId}": channel(), "{kind}_{id}": channel() } });
+		expect(overlapping).toThrow(ContractError);
+		expect(overlapping).toThrow('"order_{orderId}" and "{kind}_{id}" can both match "order_x"');
+		expect(() => contract({ channels: { lobby: channel(), "{room}": channel() } })).toThrow('"lobby"');
+	});
+
+	it.each([
+		[() => channel({ history: { messages: 0 } }), "history: false"],
+		[() => channel({ history: { messages: 1.5 } }), "positive integer"],
+		[() => channel({ history: { bytes: Number.POSITIVE_INFINITY } }), "positive integer"],
+		[() => channel({ maxMessageBytes: -1 }), "maxMessageBytes is -1"],
+		[() => channel({ slow: "drop" as "skip" }), "catch-up, conflate, skip, disconnect"],
+		[() => channel({ data: {} as z.ZodString }), "no Standard Schema"],
+		[() => action({ input: null as unknown as z.ZodString }), "no Standard Schema"],
+	])("refuses an option that cannot be meant: %s", (declare, reason) => {
+		expect(declare).toThrow(ContractError);
+		expect(declare).toThrow(reason);
+	});
+});
+
+describe("a duration", () => {
+	it.each([
+		["250ms", 250],
+		["30s", 30_000],
+		["10m", 600_000],
+		["1.5h", 5_400_000],
+		["7d", 604_800_000],
+	] as const)("%s is %d milliseconds", (age, ageMs) => {
+		expect(channel({ history: { age } }).history).toMatchObject({ ageMs });
+	});
+
+	it.each(["", "10", "0s", "-1s", "1e3s", "1 s", "1w", "s", 600 as unknown as string])("%j is none", (age) => {
+		expect(() => channel({ history: { age: age as Duration } })).toThrow("is no duration");
+	});
+});
+
+describe("the channels of a contract, compiled", () => {
+	const order = channel();
+	const notes = channel();
+	const lobby = channel();
+	const router = compileChannels(
+		contract({ channels: { "order_{orderId}": order, "order_{orderId}:notes": notes, lobby } }),
+	);
+
+	it("leads a name to its pattern, declaration and parameters", () => {
+		expect(router.open).toBe(false);
+		expect(router.match("order_123")).toMatchObject({ pattern: "order_{orderId}", params: { orderId: "123" } });
+		expect(router.match("order_123")?.declaration).toBe(order);
+		expect(router.match("order_123:notes")?.declaration).toBe(notes);
+		expect(router.match("lobby")?.declaration).toBe(lobby);
+	});
+
+	it("knows no other name", () => {
+		for (const name of ["", "order_", "parcel_1", "order_1:other", "constructor", "__proto__"]) {
+			expect(router.match(name), name).toBeUndefined();
+		}
+	});
+
+	it("is open where the contract declares none: any name, with the defaults", () => {
+		const open = compileChannels(contract({ actions: { ring: action() } }));
+		expect(open.open).toBe(true);
+		expect(open.match("anything")).toMatchObject({ pattern: "*", declaration: { slow: "catch-up" }, params: {} });
+	});
+
+	it("is refused, too, where somebody made the contract by hand", () => {
+		expect(() => compileChannels({ channels: { "{a}": order, "{b}": notes } })).toThrow("can both match");
+	});
+});
