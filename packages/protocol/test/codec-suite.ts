@@ -113,16 +113,11 @@ export function runCodecSuite(name: string, { server, client, text, pack }: Code
 			expect(({} as { polluted?: number }).polluted).toBeUndefined();
 		});
 
-		test("S18 what a polluted Object.prototype would lend is not taken for a field", () => {
-			Object.defineProperty(Object.prototype, "action", { value: "ping", configurable: true });
+		test.runIf(server.enveloped)("S18 what a polluted Object.prototype would lend is not taken for a field", () => {
+			const frame = pack({ id: 1, channel: "c" });
+			Object.defineProperty(Object.prototype, "action", { value: "unsubscribe", configurable: true, writable: true });
 			try {
-				expectRefused(() => decode({ id: 1, action: 5 }), "bad_request", "`action` is 5");
-				expectRefused(() => server.decode(pack([]), text), "bad_request");
-			} catch (error) {
-				// Plain takes what has no action as bare data.
-				if (server.enveloped) {
-					throw error;
-				}
+				expectRefused(() => server.decode(frame, text), "bad_request", "`action` is missing", 1);
 			} finally {
 				Reflect.deleteProperty(Object.prototype, "action");
 			}
