@@ -5,7 +5,7 @@
  * A part that declares nothing is open: any channel, or any action, with unknown data. So untyped use needs no other
  * code path, neither in types nor at run time.
  */
-import { refuseActionName } from "./action-name.ts";
+import { type BuiltInAction, refuseActionName } from "./action-name.ts";
 import { compileChannels } from "./channel-router.ts";
 import type { ActionDeclaration, ChannelDeclaration } from "./declaration.ts";
 
@@ -22,8 +22,17 @@ export interface Contract<C extends Channels = Channels, A extends Actions = Act
 
 export interface ContractParts<C extends Channels, A extends Actions> {
 	readonly channels?: C;
-	readonly actions?: A;
+	readonly actions?: A & RefusedNames<A>;
 }
+
+/** Makes a name that the protocol has taken a mistake for the type checker, too, with the reason in its message. */
+type RefusedNames<A extends Actions> = {
+	readonly [Name in keyof A]: Name extends BuiltInAction
+		? `${Name} is built into the protocol: choose another name`
+		: Name extends `$${string}`
+			? "names that begin with $ are reserved"
+			: unknown;
+};
 
 /**
  * Declares a contract.

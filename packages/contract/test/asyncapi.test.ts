@@ -76,11 +76,12 @@ function referencesIn(value: unknown): readonly string[] {
 	return [...own, ...Object.values(value).flatMap(referencesIn)];
 }
 
+const payloads = new Ajv({ strict: false }).addSchema(document, "doc:");
+
+/** The check of a message's payload; `pointer` is "channel message". */
 function payload(pointer: string): ValidateFunction {
-	const ajv = new Ajv({ strict: false });
-	ajv.addSchema(document, "doc:");
 	const [channelId, message] = pointer.split(" ");
-	return ajv.compile({ $ref: `doc:#/channels/${channelId}/messages/${message}/payload` });
+	return payloads.compile({ $ref: `doc:#/channels/${channelId}/messages/${message}/payload` });
 }
 
 describe("the AsyncAPI document of a contract", () => {

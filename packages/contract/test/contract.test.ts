@@ -56,7 +56,9 @@ describe("a contract", () => {
 	});
 
 	it("refuses an action whose name begins with $, or is empty", () => {
-		expect(() => contract({ actions: { $eval: action() } })).toThrow("names that begin with $ are reserved");
+		expect(() => contract({ actions: { ["$eval" as string]: action() } })).toThrow(
+			"names that begin with $ are reserved",
+		);
 		expect(() => contract({ actions: { "": action() } })).toThrow("empty");
 	});
 

@@ -301,6 +301,10 @@ export const mistakenDeclarations = {
 	slow: () => channel({ slow: "drop" }),
 	// @ts-expect-error no schema
 	data: () => channel({ data: { lat: "number" } }),
+	// @ts-expect-error a name that is built in
+	builtIn: () => contract({ actions: { subscribe: action() } }),
+	// @ts-expect-error a name that is reserved
+	reserved: () => contract({ actions: { $ring: action() } }),
 	// @ts-expect-error a word that is no option
 	option: () => channel({ histroy: false }),
 };
