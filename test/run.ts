@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { packages } from "./runner/packed.ts";
-import { command, type Step } from "./runner/step.ts";
+import { command, type Step, verdict } from "./runner/step.ts";
 import { suites } from "./runner/suites.ts";
 
 const root = dirname(import.meta.dirname);
@@ -42,7 +42,7 @@ const failures: string[] = [];
 for (const [index, step] of steps.entries()) {
 	process.stdout.write(`[${index + 1}/${steps.length}] ${step.name} …\n`);
 	const stepStartedAt = performance.now();
-	const outcome = await step.run();
+	const outcome = await step.run().catch((error: unknown) => verdict(false, String(error)));
 	passed += outcome.passed;
 	failed += outcome.failed;
 	skipped.push(...outcome.skipped);

@@ -70,6 +70,7 @@ async function judge(manifests: readonly Manifest[], folder: string, tsc: string
 			...files
 				.filter(({ path }) => !PUBLISHED.test(path) || NEVER_PUBLISHED.test(path))
 				.map(({ path }) => `${name}: ${path} would be published`),
+			...findStale(files).map((path) => `${name}: ${path} has no source any more; remove the dist folder`),
 			...(await lint(name, join(folder, filename))),
 		]);
 		await unpack(join(folder, filename), join(folder, "node_modules", name));
@@ -96,6 +97,15 @@ async function pack(manifests: readonly Manifest[], folder: string): Promise<rea
 	}
 	const rows: unknown = JSON.parse(output.slice(output.search(/^[[{]/m)));
 	return Object.values(rows as Readonly<Record<string, Packed>>);
+}
+
+/** `tsc -b` leaves behind what it made of a source that was renamed since. */
+function findStale(files: Packed["files"]): readonly string[] {
+	const sources = new Set(files.map(({ path }) => path).filter((path) => path.startsWith("src/")));
+	return files
+		.map(({ path }) => path)
+		.filter((path) => path.startsWith("dist/") && path.endsWith(".js"))
+		.filter((path) => !sources.has(path.replace(/^dist/, "src").replace(/js$/, "ts")));
 }
 
 function npm(args: readonly string[]): ReturnType<typeof start> {

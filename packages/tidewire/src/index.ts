@@ -4,3 +4,5 @@
  */
 export { createMemoryBroker } from "@tidewire/broker";
 export { type Config, defineConfig } from "@tidewire/cli/config";
+export { action, type Contract, ContractError, channel, contract } from "@tidewire/contract";
+export { createServer } from "@tidewire/server";

@@ -34,24 +34,28 @@ async function sub(
 		onError: (error) => terminal.note(`${error.message} (${error.code})`, "warning"),
 	});
 	const print = (value: object): void => terminal.print(JSON.stringify(value));
+	const ended = new AbortController();
 	client.on("state", (state, why) => {
 		terminal.note(why === undefined ? state : `${state}: ${why.message}`, "aside");
+		// Refused for good, or closed below.
+		if (state === "closed") {
+			ended.abort();
+		}
 	});
 
-	const ended = new AbortController();
 	const open = new Set(channels);
 	for (const name of new Set(channels)) {
 		client.channel(name).subscribe((_data, message) => print(envelope(message)), {
 			onGap: (gap) => print(gapEvent(name, gap)),
 			onReset: ({ position, reason }) => print({ channel: name, event: "reset", position, reason }),
 			onState: (state) => {
-				if (state === "ended" && open.delete(name) && open.size === 0) {
+				if (state === "subscribed") {
+					terminal.note(`listening to ${name}`, "aside");
+				} else if (state === "ended" && open.delete(name) && open.size === 0) {
 					ended.abort();
 				}
 			},
-			onError: (error) => {
-				terminal.note(`${name}: ${error.message} (${error.code})`, "warning");
-			},
+			onError: (error) => terminal.note(`${name}: ${error.message} (${error.code})`, "warning"),
 		});
 	}
 
@@ -61,7 +65,7 @@ async function sub(
 	}
 	await client.close();
 	if (!terminal.stopped.aborted) {
-		throw new CliError("failure", "no channel is left to listen to");
+		throw new CliError("failure", "nothing is left to listen to");
 	}
 }
 

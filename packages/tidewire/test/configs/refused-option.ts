@@ -1,0 +1,3 @@
+import { defineConfig } from "tidewire";
+
+export default defineConfig({ heartbeat: { intervalMs: -1 } });

@@ -1,0 +1,1 @@
+throw new Error("the owner's own mistake");
