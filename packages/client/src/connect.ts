@@ -1,9 +1,9 @@
 /** The public handles: a thin layer of typed calls over the shell. */
 import type { Contract } from "@tidewire/contract";
 import type { Ack } from "@tidewire/protocol";
-import type { Channel, History, IterateOptions, Message, SubscribeOptions } from "./channel.ts";
+import type { Channel, History, IterateOptions, Message } from "./channel.ts";
 import type { Client, ConnectOptions, StreamOptions } from "./client.ts";
-import { TidewireError } from "./error.ts";
+import type { TidewireError } from "./error.ts";
 import { Inbox } from "./inbox.ts";
 import { Shell } from "./shell.ts";
 
@@ -30,7 +30,7 @@ export function connect<C extends Contract = Contract>(url: string | URL, option
 			const ack = await asked(shell, "once", { type: "call", action, input }, options?.timeoutMs);
 			return ack.data;
 		},
-		stream: (action, input, options) => streamHandle(shell, action, input, options),
+		stream: (action, input, options = {}) => streamOf(shell, action, input, options),
 		ready: () =>
 			new Promise((resolve, reject) => {
 				const look = (): void => {
@@ -70,12 +70,8 @@ function channelHandle(shell: Shell, name: string): Channel<unknown, unknown> {
 			return shell.subscription(name)?.position;
 		},
 		subscribe: (listener, options = {}) =>
-			shell.subscribe(
-				name,
-				{ ...callbacks(options), onMessage: (message) => listener(message.data, message) },
-				options,
-			),
-		messages: (options) => messagesOf(shell, name, options, (message) => message),
+			shell.subscribe(name, { ...options, onMessage: (message) => listener(message.data, message) }, options),
+		messages: (options = {}) => messagesOf(shell, name, options, (message) => message),
 		async publish(data, { timeoutMs, ...fields } = {}) {
 			const ack = await asked(shell, "once", { type: "publish", channel: name, data, ...fields }, timeoutMs);
 			return ack.position ?? "";
@@ -88,75 +84,50 @@ function channelHandle(shell: Shell, name: string): Channel<unknown, unknown> {
 	};
 }
 
-function callbacks({ onGap, onReset, onState, onError }: SubscribeOptions): Omit<SubscribeOptions, "since" | "rewind"> {
-	return {
-		...(onGap && { onGap }),
-		...(onReset && { onReset }),
-		...(onState && { onState }),
-		...(onError && { onError }),
-	};
-}
-
 function messagesOf<T>(
 	shell: Shell,
 	name: string,
-	options: IterateOptions = {},
+	options: IterateOptions,
 	pick: (message: Message<unknown>) => T,
 ): AsyncIterableIterator<T> {
 	let last = options.since;
 	let leave = (): void => {};
-	const capacity = options.bufferMessages ?? BUFFER_ITEMS;
 	const inbox = new Inbox<T>({
-		capacity,
+		name,
+		capacity: options.bufferMessages ?? BUFFER_ITEMS,
 		signal: options.signal,
 		onEnd: () => leave(),
-		overflow: () => tooSlow(`${name}: ${capacity} messages wait to be read (bufferMessages)`, last),
+		position: () => last,
 	});
 	if (!inbox.ended) {
-		leave = shell.subscribe(
-			name,
-			{
-				...callbacks(options),
-				onMessage: (message) => {
-					inbox.push(pick(message));
-					last = inbox.ended ? last : message.position;
-				},
-				onEnd: (error) => inbox.end(error),
+		const listener = {
+			...options,
+			onMessage(message: Message<unknown>): void {
+				inbox.push(pick(message));
+				if (!inbox.ended) {
+					last = message.position;
+				}
 			},
-			options,
-		);
+			onEnd: (error?: TidewireError) => inbox.end(error),
+		};
+		leave = shell.subscribe(name, listener, options);
 	}
 	return inbox;
 }
 
-function streamHandle(
-	shell: Shell,
-	action: string,
-	input: unknown,
-	options: StreamOptions = {},
-): AsyncIterableIterator<unknown> {
+function streamOf(shell: Shell, name: string, input: unknown, options: StreamOptions): AsyncIterableIterator<unknown> {
 	let cancel = (): void => {};
-	const capacity = options.bufferItems ?? BUFFER_ITEMS;
 	const inbox = new Inbox<unknown>({
-		capacity,
+		name,
+		capacity: options.bufferItems ?? BUFFER_ITEMS,
 		signal: options.signal,
 		onEnd: () => cancel(),
-		overflow: () => tooSlow(`${action}: ${capacity} items wait to be read (bufferItems)`),
 	});
 	if (!inbox.ended) {
-		const reader = {
-			item: (data: unknown) => inbox.push(data),
-			resolve: () => inbox.end(),
-			reject: (error: TidewireError) => inbox.end(error),
-		};
 		// A stream may take as long as it likes, unless the caller says otherwise.
-		cancel = shell.stream({ type: "call", action, input }, reader, options.timeoutMs ?? Number.POSITIVE_INFINITY);
+		cancel = shell.stream({ type: "call", action: name, input }, inbox, options.timeoutMs ?? Number.POSITIVE_INFINITY);
 	}
 	return inbox;
-}
-
-function tooSlow(text: string, position?: string): TidewireError {
-	return new TidewireError("reader_too_slow", text, { retryable: true, position });
 }
 
 function historyOf(channel: string, ack: Ack): History<unknown> {

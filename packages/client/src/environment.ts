@@ -28,28 +28,23 @@ export function systemEnvironment(): Environment {
 		random: Math.random,
 		watchNetwork(listener) {
 			// Node has no addEventListener of its own, React Native no document.
-			const stops: (() => void)[] = [];
-			const watch = (target: EventTarget | undefined, type: string, event: () => NetworkEvent | undefined): void => {
-				const heard = (): void => {
-					const news = event();
-					if (news !== undefined) {
-						listener(news);
-					}
-				};
-				target?.addEventListener?.(type, heard);
-				stops.push(() => target?.removeEventListener?.(type, heard));
-			};
+			const scope: Partial<EventTarget> = globalThis;
 			const page = typeof document === "undefined" ? undefined : document;
-			const scope = typeof addEventListener === "undefined" ? undefined : globalThis;
-			watch(scope, "online", () => "online");
-			watch(scope, "offline", () => "offline");
-			watch(scope, "pageshow", () => "wake");
-			watch(page, "visibilitychange", () => (page?.visibilityState === "visible" ? "wake" : undefined));
-			return () => {
-				for (const stop of stops) {
-					stop();
+			const heard = ({ type }: Event): void => {
+				if (type === "online" || type === "offline") {
+					listener(type);
+				} else if (page?.visibilityState === "visible") {
+					listener("wake");
 				}
 			};
+			const each = (verb: "addEventListener" | "removeEventListener"): void => {
+				for (const type of ["online", "offline", "pageshow"]) {
+					scope[verb]?.(type, heard);
+				}
+				page?.[verb]("visibilitychange", heard);
+			};
+			each("addEventListener");
+			return () => each("removeEventListener");
 		},
 	};
 }

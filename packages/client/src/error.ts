@@ -40,6 +40,17 @@ export interface TidewireErrorDetails {
 	readonly cause?: unknown;
 }
 
+/** What may go better the next time, where the sender of the error does not say. */
+const RETRYABLE: ReadonlySet<TidewireErrorCode> = new Set([
+	"protocol",
+	"queue_full",
+	"rate_limited",
+	"reader_too_slow",
+	"timeout",
+	"token_failed",
+	"unavailable",
+]);
+
 export class TidewireError extends Error {
 	readonly code: TidewireErrorCode;
 	/** Whether the same call may succeed later. */
@@ -54,10 +65,10 @@ export class TidewireError extends Error {
 	readonly closeCode: number | undefined;
 
 	constructor(code: TidewireErrorCode, message: string, details: TidewireErrorDetails = {}) {
-		super(message, details.cause === undefined ? undefined : { cause: details.cause });
+		super(message, "cause" in details ? { cause: details.cause } : {});
 		this.name = "TidewireError";
 		this.code = code;
-		this.retryable = details.retryable ?? false;
+		this.retryable = details.retryable ?? RETRYABLE.has(code);
 		this.retryAfter = details.retryAfter;
 		this.issues = details.issues;
 		this.position = details.position;

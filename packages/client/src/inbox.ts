@@ -2,101 +2,91 @@
 import { TidewireError } from "./error.ts";
 
 export interface InboxOptions {
+	/** What is read, for the error's text. */
+	readonly name: string;
 	readonly capacity: number;
-	readonly signal?: AbortSignal | undefined;
-	/** The reader has left, or has been left behind. Called once. */
+	readonly signal: AbortSignal | undefined;
+	/** The reader has left, or has been left behind, or nothing more will come. Called once. */
 	readonly onEnd: () => void;
-	/** The error for a reader that is too slow. */
-	readonly overflow: () => TidewireError;
+	/** Where a reader that was too slow may go on. */
+	readonly position?: () => string | undefined;
 }
 
 export class Inbox<T> implements AsyncIterableIterator<T> {
 	readonly #options: InboxOptions;
-	#items: T[] = [];
-	#readers: { resolve(result: IteratorResult<T>): void; reject(error: unknown): void }[] = [];
+	readonly #items: T[] = [];
+	readonly #reader: AsyncGenerator<T, undefined>;
+	#wake = (): void => {};
 	#error: TidewireError | undefined;
-	#ended = false;
-	readonly #abort = (): void => {
-		this.#items = [];
-		this.#finish(new TidewireError("cancelled", "the signal was aborted", { cause: this.#options.signal?.reason }));
-	};
+	ended = false;
 
 	constructor(options: InboxOptions) {
 		this.#options = options;
+		this.#reader = this.#read();
 		const { signal } = options;
-		signal?.addEventListener("abort", this.#abort, { once: true });
+		const abort = (): void => {
+			this.#items.length = 0;
+			this.end(new TidewireError("cancelled", "the signal was aborted", { cause: signal?.reason }));
+		};
+		signal?.addEventListener("abort", abort, { once: true });
 		if (signal?.aborted) {
-			this.#abort();
+			abort();
 		}
-	}
-
-	get ended(): boolean {
-		return this.#ended;
 	}
 
 	push(item: T): void {
-		if (this.#ended) {
+		const { name, capacity, position } = this.#options;
+		if (this.ended) {
 			return;
 		}
-		const reader = this.#readers.shift();
-		if (reader !== undefined) {
-			reader.resolve({ done: false, value: item });
-		} else if (this.#items.length < this.#options.capacity) {
+		if (this.#items.length < capacity) {
 			this.#items.push(item);
+			this.#wake();
 		} else {
-			this.#finish(this.#options.overflow());
+			const text = `${name}: ${capacity} wait to be read already`;
+			this.end(new TidewireError("reader_too_slow", text, { position: position?.() }));
 		}
 	}
 
 	/** Nothing more will come; what waits can still be read, then the error is thrown, if there is one. */
 	end(error?: TidewireError): void {
-		this.#finish(error);
+		if (!this.ended) {
+			this.ended = true;
+			this.#error = error;
+			this.#options.onEnd();
+			this.#wake();
+		}
 	}
 
 	next(): Promise<IteratorResult<T>> {
-		if (this.#items.length > 0) {
-			return Promise.resolve({ done: false, value: this.#items.shift() as T });
-		}
-		if (this.#error !== undefined) {
-			const error = this.#error;
-			this.#error = undefined;
-			return Promise.reject(error);
-		}
-		if (this.#ended) {
-			return Promise.resolve({ done: true, value: undefined });
-		}
-		return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
+		return this.#reader.next();
 	}
 
 	/** The loop was left. */
 	return(): Promise<IteratorResult<T>> {
-		this.#items = [];
-		this.#finish(undefined);
-		this.#error = undefined;
-		return Promise.resolve({ done: true, value: undefined });
+		this.#items.length = 0;
+		this.end();
+		return this.#reader.return(undefined);
 	}
 
 	[Symbol.asyncIterator](): this {
 		return this;
 	}
 
-	#finish(error: TidewireError | undefined): void {
-		if (this.#ended) {
-			return;
+	/** A generator lets calls of `next` wait for each other, as the language asks. */
+	async *#read(): AsyncGenerator<T, undefined> {
+		for (;;) {
+			if (this.#items.length > 0) {
+				yield this.#items.shift() as T;
+			} else if (this.#error) {
+				throw this.#error;
+			} else if (this.ended) {
+				return;
+			} else {
+				await new Promise<void>((resolve) => {
+					this.#wake = resolve;
+				});
+			}
 		}
-		this.#ended = true;
-		this.#options.signal?.removeEventListener("abort", this.#abort);
-		const [first, ...others] = this.#readers;
-		this.#readers = [];
-		if (error !== undefined && first !== undefined) {
-			first.reject(error);
-		} else {
-			first?.resolve({ done: true, value: undefined });
-			this.#error = error;
-		}
-		for (const reader of others) {
-			reader.resolve({ done: true, value: undefined });
-		}
-		this.#options.onEnd();
 	}
 }

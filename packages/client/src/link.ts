@@ -80,7 +80,7 @@ export class Link {
 		try {
 			message = this.#codec.decode(typeof data === "string" ? data : new Uint8Array(data as ArrayBuffer));
 		} catch (cause) {
-			events.fault(new TidewireError("protocol", "the server sent what is no message", { retryable: true, cause }));
+			events.fault(new TidewireError("protocol", "the server sent what is no message", { cause }));
 			return;
 		}
 		const answered = "ack" in message && message.ack !== undefined ? this.#questions.get(message.ack) : undefined;

@@ -9,7 +9,7 @@
  */
 import { CLOSE_REASONS, reconnectsAfter } from "@tidewire/protocol";
 import { type Backoff, backoffMs, hintMs } from "./backoff.ts";
-import { TidewireError } from "./error.ts";
+import { TidewireError, type TidewireErrorCode } from "./error.ts";
 
 /** What never changes during a connection's life. Milliseconds. */
 export interface Terms {
@@ -83,7 +83,6 @@ export type ConnectionEvent =
 	| { readonly type: "start" }
 	| { readonly type: "token"; readonly serial: number; readonly token: string | undefined }
 	| { readonly type: "tokenFailed"; readonly serial: number; readonly error: TidewireError }
-	/** `token`: whether one must be said in band is the phase's knowledge. */
 	| { readonly type: "opened"; readonly serial: number }
 	| { readonly type: "lost"; readonly serial: number; readonly code: number; readonly reason: string }
 	/** Anything at all came from the server. */
@@ -94,8 +93,8 @@ export type ConnectionEvent =
 			readonly type: "resumed";
 			readonly serial: number;
 			readonly resumed: boolean;
-			readonly session?: string;
-			readonly resume?: string;
+			readonly session?: string | undefined;
+			readonly resume?: string | undefined;
 	  }
 	/** The server refused `auth` or `resume`, or broke the rules. */
 	| { readonly type: "refused"; readonly serial: number; readonly error: TidewireError }
@@ -156,45 +155,43 @@ type Table = { readonly [N in Phase["name"]]: { readonly [T in ConnectionEvent["
 const TABLE: Table = {
 	idle: { start: begin, close: finish },
 	authorizing: {
-		token: (connection, { token }, moment) => open(connection, token, moment),
-		tokenFailed: (connection, { error }, moment) => wait({ ...connection, why: error }, moment, [report(error)]),
+		token: (connection, { token }, moment) =>
+			next(connection, { name: "connecting", token, deadline: patience(moment) }, [
+				{ type: "open", serial: connection.serial },
+			]),
+		tokenFailed: fault,
 		offline: suspend,
-		tick: (connection, _event, moment) => {
-			const why = new TidewireError("token_failed", "the token function did not answer in time", { retryable: true });
-			return wait({ ...connection, why }, moment, [report(why)]);
-		},
+		tick: late,
 		close: finish,
 	},
-	connecting: {
-		opened: greet,
-		lost: judge,
-		offline: suspend,
-		tick: (connection, _event, moment) => abandon(connection, moment, "the connection did not open in time"),
-		close: finish,
-	},
+	connecting: { opened: greet, lost: judge, offline: suspend, tick: late, close: finish },
 	greeting: {
 		hello: (connection, { hello }, moment) =>
 			// A second hello in one greeting would let a server hold us here for ever.
-			connection.phase.hello === undefined ? advance({ ...connection.phase, hello }, connection, moment) : undefined,
+			connection.phase.hello ? undefined : advance(connection, { ...connection.phase, hello }, moment),
 		authorized: (connection, _event, moment) =>
 			connection.phase.step === "auth"
-				? advance({ ...connection.phase, step: "hello" }, connection, moment)
+				? advance(connection, { ...connection.phase, step: "hello" }, moment)
 				: undefined,
-		resumed: settle,
+		resumed: (connection, event, moment) =>
+			connection.phase.step === "resume" ? ready(connection, moment, event) : undefined,
 		refused: refuse,
 		fault,
 		lost: judge,
-		move: (connection, { after }, { now }) => stay({ ...connection, notBefore: now + hintMs(after) }),
+		move: (connection, { after }, { now }) => ({
+			connection: { ...connection, notBefore: now + hintMs(after) },
+			effects: [],
+		}),
 		offline: suspend,
-		tick: (connection, _event, moment) => abandon(connection, moment, "the server did not greet in time"),
+		tick: late,
 		close: finish,
 	},
 	open: {
 		heard: (connection, _event, { now }) =>
-			stay({ ...connection, phase: { ...connection.phase, heardAt: now, pingedAt: undefined } }),
+			next(connection, { ...connection.phase, heardAt: now, pingedAt: undefined }),
 		move: (connection, { after }, { now }) =>
 			connection.phase.moveAt === undefined
-				? stay({ ...connection, phase: { ...connection.phase, moveAt: now + hintMs(after) } })
+				? next(connection, { ...connection.phase, moveAt: now + hintMs(after) })
 				: undefined,
 		refused: refuse,
 		fault,
@@ -245,223 +242,181 @@ export function deadlineOf({ phase }: Connection, terms: Terms): number | undefi
 	}
 }
 
-function stay(connection: Connection): Step {
-	return { connection, effects: [] };
+/** The step into a phase, which may be the same one. */
+function next(connection: Connection, phase: Phase, effects: readonly Effect[] = []): Step {
+	return { connection: { ...connection, phase }, effects };
 }
 
-function report(error: TidewireError): Effect {
-	return { type: "report", error };
+function patience({ now, terms }: Moment): number {
+	return now + terms.connectTimeoutMs;
 }
 
 /** A new try: first the credential, so that a fresh one is asked for each time. */
-function begin(connection: Connection, _event: unknown, { now, terms }: Moment): Step {
+function begin(connection: Connection, _event: unknown, moment: Moment, effects: readonly Effect[] = []): Step {
 	const serial = connection.serial + 1;
-	return {
-		connection: { ...connection, serial, phase: { name: "authorizing", deadline: now + terms.connectTimeoutMs } },
-		effects: [{ type: "askToken", serial }],
-	};
+	return next({ ...connection, serial }, { name: "authorizing", deadline: patience(moment) }, [
+		...effects,
+		{ type: "askToken", serial },
+	]);
 }
 
 /** News of the network are a reason to try at once, unless the server asked us to stay away. */
 function retry(connection: Connection, event: unknown, moment: Moment): Step {
-	if (moment.now < connection.notBefore) {
-		return stay({ ...connection, phase: { name: "waiting", until: connection.notBefore } });
-	}
-	return begin(connection, event, moment);
-}
-
-function open(connection: Connection, token: string | undefined, { now, terms }: Moment): Step {
-	return {
-		connection: { ...connection, phase: { name: "connecting", token, deadline: now + terms.connectTimeoutMs } },
-		effects: [{ type: "open", serial: connection.serial }],
-	};
+	return moment.now < connection.notBefore
+		? next(connection, { name: "waiting", until: connection.notBefore })
+		: begin(connection, event, moment);
 }
 
 /** The socket is open: a credential is the first thing that is said in band. */
-function greet(connection: Connection<PhaseOf<"connecting">>, _event: unknown, { now, terms }: Moment): Step {
+function greet(connection: Connection<PhaseOf<"connecting">>, _event: unknown, moment: Moment): Step {
 	const { token } = connection.phase;
-	const phase = {
-		name: "greeting",
-		step: token === undefined ? "hello" : "auth",
-		hello: undefined,
-		deadline: now + terms.connectTimeoutMs,
-	} as const;
-	return {
-		connection: { ...connection, phase },
-		effects: token === undefined ? [] : [{ type: "auth", token }],
-	};
+	const step = token === undefined ? "hello" : "auth";
+	return next(
+		connection,
+		{ name: "greeting", step, hello: undefined, deadline: patience(moment) },
+		token === undefined ? [] : [{ type: "auth", token }],
+	);
 }
 
 /** The server greets before or after `auth`, as it likes; when both are there, the session before is resumed. */
-function advance(phase: PhaseOf<"greeting">, connection: Connection, moment: Moment): Step {
-	const { hello } = phase;
-	if (phase.step !== "hello" || hello === undefined) {
-		return stay({ ...connection, phase });
+function advance(connection: Connection, phase: PhaseOf<"greeting">, moment: Moment): Step | undefined {
+	if (phase.step !== "hello" || phase.hello === undefined) {
+		return next(connection, phase);
 	}
-	if (connection.session === undefined) {
-		return ready(connection, hello, moment, { resumed: false });
-	}
-	return {
-		connection: { ...connection, phase: { ...phase, step: "resume" } },
-		effects: [{ type: "resume", token: connection.session.resume }],
-	};
+	return connection.session === undefined
+		? ready({ ...connection, phase }, moment, { resumed: false })
+		: next(connection, { ...phase, step: "resume" }, [{ type: "resume", token: connection.session.resume }]);
 }
 
-function settle(
-	connection: Connection<PhaseOf<"greeting">>,
-	event: EventOf<"resumed">,
-	moment: Moment,
-): Step | undefined {
-	const { step, hello } = connection.phase;
-	return step === "resume" && hello !== undefined ? ready(connection, hello, moment, event) : undefined;
-}
-
+/** Greeted, authorized, and resumed where there was something to resume. */
 function ready(
-	connection: Connection,
-	hello: Greeting,
+	connection: Connection<PhaseOf<"greeting">>,
 	{ now }: Moment,
-	outcome: { readonly resumed: boolean; readonly session?: string; readonly resume?: string },
-): Step {
-	const session = {
-		id: outcome.session ?? hello.session,
-		resume: outcome.resume ?? hello.resume,
-		windowMs: hello.windowMs,
-	};
-	// A move asked for while greeting is kept as a move of the open connection.
-	const moveAt = connection.notBefore > now ? connection.notBefore : undefined;
-	return {
-		connection: {
-			...connection,
-			session,
-			notBefore: 0,
-			why: undefined,
-			phase: {
+	{ resumed, session, resume }: Omit<EventOf<"resumed">, "type" | "serial">,
+): Step | undefined {
+	const { hello } = connection.phase;
+	return (
+		hello &&
+		next(
+			{
+				...connection,
+				session: { id: session ?? hello.session, resume: resume ?? hello.resume, windowMs: hello.windowMs },
+				notBefore: 0,
+				why: undefined,
+			},
+			{
 				name: "open",
 				openedAt: now,
 				heardAt: now,
 				heartbeatMs: hello.heartbeatMs,
 				pingedAt: undefined,
-				moveAt,
+				// A move asked for while greeting is kept.
+				moveAt: connection.notBefore > now ? connection.notBefore : undefined,
 			},
-		},
-		effects: [{ type: "ready", resumed: outcome.resumed }],
-	};
+			[{ type: "ready", resumed }],
+		)
+	);
 }
 
 function ping(connection: Connection<PhaseOf<"open">>, _event: unknown, { now }: Moment): Step | undefined {
 	return connection.phase.pingedAt === undefined
-		? { connection: { ...connection, phase: { ...connection.phase, pingedAt: now } }, effects: [{ type: "ping" }] }
+		? next(connection, { ...connection.phase, pingedAt: now }, [{ type: "ping" }])
 		: undefined;
 }
 
 /** The open connection's deadline: silence, an unanswered ping, or the time to move. */
 function beat(connection: Connection<PhaseOf<"open">>, event: unknown, moment: Moment): Step | undefined {
 	const { moveAt, pingedAt } = connection.phase;
-	const { now, terms } = moment;
-	if (moveAt !== undefined && moveAt <= now) {
-		const dropped = drop(connection, 1000, "moving");
+	if (moveAt !== undefined && moveAt <= moment.now) {
 		// Once is at once; a server that sends everybody away again and again meets the backoff.
+		const dropped = drop(connection, "moving");
 		return isStable(connection, moment)
-			? withEffects(begin({ ...connection, attempt: 0 }, event, moment), dropped)
+			? begin({ ...connection, attempt: 0 }, event, moment, dropped)
 			: wait(connection, moment, dropped);
 	}
-	if (pingedAt !== undefined && pingedAt + terms.pongTimeoutMs <= now) {
-		return abandon(connection, moment, "the server is silent", CLOSE_REASONS.heartbeat_lost.code);
-	}
-	return ping(connection, event, moment);
+	return pingedAt === undefined ? ping(connection, event, moment) : late(connection, event, moment);
 }
 
-/** The socket is of no use to us any more. */
-function abandon(connection: Connection, moment: Moment, text: string, code = 4000): Step {
-	const why = new TidewireError("unavailable", text, { retryable: true });
-	return wait({ ...connection, why }, moment, drop(connection, code, text));
+/** Token, socket, greeting or pong did not come in time. */
+function late(connection: Connection, _event: unknown, moment: Moment): Step {
+	const why = new TidewireError("unavailable", `no answer in time (${connection.phase.name})`);
+	return wait({ ...connection, why }, moment, drop(connection, "heartbeat lost"));
 }
 
-/** The server broke the rules: another try may meet a better one. */
-function fault(connection: Connection, { error }: EventOf<"fault">, moment: Moment): Step {
-	return wait({ ...connection, why: error }, moment, [...drop(connection, 4000, "protocol error"), report(error)]);
+/** The token function failed, or the server broke the rules: another try may go better. */
+function fault(connection: Connection, { error }: { readonly error: TidewireError }, moment: Moment): Step {
+	return wait({ ...connection, why: error }, moment, [...drop(connection, error.code), { type: "report", error }]);
 }
 
 /** `auth` or `resume` was answered with an error. */
-function refuse(connection: Connection, { error }: EventOf<"refused">, moment: Moment): Step | undefined {
+function refuse(
+	connection: Connection<PhaseOf<"greeting" | "open">>,
+	{ error }: EventOf<"refused">,
+	moment: Moment,
+): Step | undefined {
 	const { phase } = connection;
-	if (phase.name === "greeting" && phase.step === "resume" && phase.hello !== undefined && !error.retryable) {
-		// The session is not ours to resume; the connection has a new one.
-		return ready(connection, phase.hello, moment, { resumed: false });
+	const dropped = drop(connection, error.code);
+	if (error.retryable) {
+		return wait({ ...connection, why: error }, moment, dropped, error.retryAfter);
 	}
-	const dropped = drop(connection, 1000, error.code);
-	return error.retryable
-		? wait({ ...connection, why: error }, moment, dropped, error.retryAfter)
+	return phase.name === "greeting" && phase.step === "resume"
+		? // The session is not ours to resume; the connection has a new one.
+			ready({ ...connection, phase }, moment, { resumed: false })
 		: end(connection, error, dropped);
 }
 
 /** The socket closed. The table of close codes alone decides whether we come back. */
 function judge(connection: Connection, { code, reason }: EventOf<"lost">, moment: Moment): Step {
-	const detail = reason === "" ? "" : `: ${reason.slice(0, 123)}`;
-	if (code === CLOSE_REASONS.replaced.code) {
-		// Another connection has resumed our session (a duplicated tab). It is theirs; we start a new one.
-		const why = new TidewireError("unavailable", `the session went on elsewhere${detail}`, { closeCode: code });
-		return wait({ ...connection, session: undefined, why }, moment, []);
+	// Another connection has resumed our session (a duplicated tab): it is theirs now, and we start a new one.
+	const replaced = code === CLOSE_REASONS.replaced.code;
+	const back = replaced || reconnectsAfter(code);
+	const text = `the connection ended${back ? "" : " for good"} (close code ${code}) ${reason.slice(0, 123)}`;
+	const why = new TidewireError(REFUSALS.get(code) ?? (back ? "unavailable" : "closed"), text, { closeCode: code });
+	if (!back) {
+		return end(connection, why, []);
 	}
-	if (reconnectsAfter(code)) {
-		const why = new TidewireError("unavailable", `the connection was lost (close code ${code})${detail}`, {
-			retryable: true,
-			closeCode: code,
-		});
-		const { phase } = connection;
-		const moveAt = phase.name === "open" ? (phase.moveAt ?? 0) : connection.notBefore;
-		return wait({ ...connection, why, notBefore: moveAt }, moment, []);
-	}
-	const refusal =
-		code === CLOSE_REASONS.unauthenticated.code
-			? "unauthenticated"
-			: code === CLOSE_REASONS.forbidden.code || code === CLOSE_REASONS.revoked.code
-				? "forbidden"
-				: "closed";
-	const text = `the server closed the connection for good (close code ${code})${detail}`;
-	return end(connection, new TidewireError(refusal, text, { closeCode: code }), []);
+	const { phase } = connection;
+	const notBefore = phase.name === "open" ? (phase.moveAt ?? 0) : connection.notBefore;
+	return wait({ ...connection, why, notBefore, session: replaced ? undefined : connection.session }, moment, []);
 }
+
+const REFUSALS: ReadonlyMap<number, TidewireErrorCode> = new Map([
+	[CLOSE_REASONS.unauthenticated.code, "unauthenticated"],
+	[CLOSE_REASONS.forbidden.code, "forbidden"],
+	[CLOSE_REASONS.revoked.code, "forbidden"],
+]);
 
 function suspend(connection: Connection, _event: unknown, { now, terms }: Moment): Step {
 	const until = Math.max(now + terms.backoff.maxMs, connection.notBefore);
-	return {
-		connection: { ...connection, phase: { name: "suspended", until } },
-		effects: drop(connection, 1000, "offline"),
-	};
+	return next(connection, { name: "suspended", until }, drop(connection, "offline"));
 }
 
 /** The next try, after the backoff and after what the server asked for. */
 function wait(connection: Connection, moment: Moment, effects: readonly Effect[], hint?: number): Step {
 	const { now, random, terms } = moment;
 	const attempt = isStable(connection, moment) ? 0 : connection.attempt;
-	const until = Math.max(now + backoffMs(terms.backoff, attempt, random, hint), connection.notBefore);
 	const notBefore = Math.max(connection.notBefore, now + hintMs(hint));
-	return {
-		connection: { ...connection, attempt: attempt + 1, notBefore, phase: { name: "waiting", until } },
-		effects,
-	};
+	const until = Math.max(now + backoffMs(terms.backoff, attempt, random), notBefore);
+	return next({ ...connection, attempt: attempt + 1, notBefore }, { name: "waiting", until }, effects);
 }
 
 function finish(connection: Connection): Step {
-	return end(connection, undefined, drop(connection, 1000, ""));
+	return end(connection, undefined, drop(connection, ""));
 }
 
 function end(connection: Connection, why: TidewireError | undefined, effects: readonly Effect[]): Step {
-	return {
-		connection: { ...connection, why, session: undefined, phase: { name: "closed" } },
-		effects: why === undefined ? effects : [...effects, report(why)],
-	};
+	return next({ ...connection, why, session: undefined }, { name: "closed" }, [
+		...effects,
+		...(why ? [{ type: "report", error: why } as const] : []),
+	]);
 }
 
-function drop({ phase, serial }: Connection, code: number, reason: string): readonly Effect[] {
+/** Code 1000 says nothing but that we leave; browsers allow no other of the standard ones. */
+function drop({ phase, serial }: Connection, reason: string): readonly Effect[] {
 	const held = phase.name === "connecting" || phase.name === "greeting" || phase.name === "open";
-	return held ? [{ type: "drop", serial, code, reason }] : [];
+	return held ? [{ type: "drop", serial, code: 1000, reason }] : [];
 }
 
 function isStable({ phase }: Connection, { now, terms }: Moment): boolean {
 	return phase.name === "open" && now - phase.openedAt >= terms.stableMs;
-}
-
-function withEffects({ connection, effects }: Step, first: readonly Effect[]): Step {
-	return { connection, effects: [...first, ...effects] };
 }

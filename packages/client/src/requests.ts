@@ -75,12 +75,9 @@ export class Requests {
 		expiresAt: number;
 	}): void {
 		const { maxRequests, maxBytes } = this.#limits;
-		if (this.#waiting.size >= maxRequests) {
-			throw new TidewireError("queue_full", `${maxRequests} requests wait already (maxRequests)`, { retryable: true });
-		}
-		if (this.#bytes + request.payload.length > maxBytes) {
-			const text = `the waiting requests would exceed ${maxBytes} bytes (maxRequestBytes)`;
-			throw new TidewireError("queue_full", text, { retryable: true });
+		if (this.#waiting.size >= maxRequests || this.#bytes + request.payload.length > maxBytes) {
+			const text = `more than ${maxRequests} requests or ${maxBytes} bytes would wait (maxRequests, maxRequestBytes)`;
+			throw new TidewireError("queue_full", text);
 		}
 		this.#bytes += request.payload.length;
 		this.#waiting.set(request.id, { ...request, firstWrittenAt: undefined, writtenAt: undefined });
@@ -103,31 +100,24 @@ export class Requests {
 		return payloads;
 	}
 
-	/** The server's answer. False: nobody waits for it. */
-	answered(ack: Ack): boolean {
-		const request = this.#waiting.get(ack.ack);
-		if (request === undefined || request.writtenAt === undefined) {
-			return false;
-		}
-		this.#remove(request);
-		request.answer.resolve(ack);
-		return true;
-	}
-
-	/** The server's refusal. False: nobody waits for it. */
-	refused(id: MessageId, error: TidewireError): boolean {
+	/** The server's answer, or its refusal. What nobody waits for is nothing to us. */
+	answered(id: MessageId, answer: Ack | TidewireError): void {
 		const request = this.#waiting.get(id);
-		if (request === undefined || request.writtenAt === undefined) {
-			return false;
+		if (request?.writtenAt === undefined) {
+			return;
 		}
-		this.#fail(request, error);
-		return true;
+		if (answer instanceof TidewireError) {
+			this.#fail(request, answer);
+		} else {
+			this.#remove(request);
+			request.answer.resolve(answer);
+		}
 	}
 
 	/** The caller is no longer interested. True: the server has heard of it. */
 	forget(id: number): boolean {
 		const request = this.#waiting.get(id);
-		if (request !== undefined) {
+		if (request) {
 			this.#remove(request);
 		}
 		return request?.writtenAt !== undefined;
@@ -138,7 +128,7 @@ export class Requests {
 		for (const request of [...this.#waiting.values()]) {
 			request.writtenAt = undefined;
 			if (request.kind === "stream" && request.firstWrittenAt !== undefined) {
-				this.#fail(request, unknownOutcome("the connection was lost while the reply was streaming"));
+				this.#fail(request, unknownOutcome("the connection was lost"));
 			}
 		}
 	}
@@ -152,9 +142,9 @@ export class Requests {
 			if (request.kind === "again") {
 				request.firstWrittenAt = undefined;
 			} else if (!resumed) {
-				this.#fail(request, unknownOutcome("the session in which it was sent is gone"));
+				this.#fail(request, unknownOutcome("its session is gone"));
 			} else if (now - request.firstWrittenAt >= this.#windowMs * WINDOW_SHARE) {
-				this.#fail(request, unknownOutcome("the server no longer remembers what was sent so long ago"));
+				this.#fail(request, unknownOutcome("it was sent too long ago"));
 			}
 		}
 		this.#windowMs = windowMs;
@@ -167,7 +157,9 @@ export class Requests {
 		for (const request of [...this.#waiting.values()]) {
 			const { firstWrittenAt, kind } = request;
 			if (request.expiresAt <= now) {
-				this.#fail(request, firstWrittenAt === undefined || kind === "again" ? TIMED_OUT() : NO_ANSWER());
+				const sent = firstWrittenAt !== undefined && kind !== "again";
+				const late = "no answer in time";
+				this.#fail(request, sent ? unknownOutcome(late) : new TidewireError("timeout", late));
 				continue;
 			}
 			this.#deadline = Math.min(this.#deadline, request.expiresAt);
@@ -192,7 +184,7 @@ export class Requests {
 	close(error: TidewireError): void {
 		for (const request of [...this.#waiting.values()]) {
 			const sent = request.kind !== "again" && request.firstWrittenAt !== undefined;
-			this.#fail(request, sent ? unknownOutcome("the client was closed before the answer came", error) : error);
+			this.#fail(request, sent ? unknownOutcome("the client was closed", error) : error);
 		}
 	}
 
@@ -211,8 +203,3 @@ export class Requests {
 function unknownOutcome(why: string, cause?: TidewireError): TidewireError {
 	return new TidewireError("unknown_outcome", `whether it was done is unknown: ${why}`, { cause });
 }
-
-const NO_ANSWER = (): TidewireError => unknownOutcome("no answer came in time");
-
-const TIMED_OUT = (): TidewireError =>
-	new TidewireError("timeout", "it could not be sent, or was not answered, in time", { retryable: true });

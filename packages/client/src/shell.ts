@@ -40,8 +40,9 @@ type Row =
 	| undefined;
 
 /** A streaming reply's reader. */
-export interface StreamReader extends Answer {
-	item(data: unknown): void;
+export interface StreamReader {
+	push(item: unknown): void;
+	end(error?: TidewireError): void;
 }
 
 /** The protocol's bound on one `subscribe`. */
@@ -133,19 +134,15 @@ export class Shell implements SubscriptionOwner {
 
 	/** As `request`, for a streaming reply. Returns how to cancel it. */
 	stream(question: Question, reader: StreamReader, timeoutMs: number): () => void {
-		const done = (): boolean => this.#streams.delete(id);
-		const answer: Answer = {
-			resolve: (ack) => done() && reader.resolve(ack),
-			reject: (error) => {
-				done();
-				reader.reject(error);
-			},
-		};
 		const id = this.#requests.nextId();
+		const end = (error?: TidewireError): void => {
+			this.#streams.delete(id);
+			reader.end(error);
+		};
 		this.#streams.set(id, { reader, next: 0 });
-		this.request("stream", question, answer, timeoutMs, id);
+		this.request("stream", question, { resolve: () => end(), reject: end }, timeoutMs, id);
 		return () => {
-			if (done() && this.#requests.forget(id) && this.#isOpen) {
+			if (this.#streams.delete(id) && this.#requests.forget(id)) {
 				this.#ask({ type: "cancel", of: id });
 			}
 		};
@@ -196,18 +193,8 @@ export class Shell implements SubscriptionOwner {
 		}
 	}
 
-	// What subscriptions tell the client. True: somebody listened.
-
-	gap(...told: Parameters<ClientEvents["gap"]>): boolean {
-		return this.#emit("gap", ...told);
-	}
-
-	reset(...told: Parameters<ClientEvents["reset"]>): boolean {
-		return this.#emit("reset", ...told);
-	}
-
 	error(error: TidewireError): void {
-		if (!this.#emit("error", error)) {
+		if (!this.emit("error", error)) {
 			console.error(error);
 		}
 	}
@@ -223,7 +210,8 @@ export class Shell implements SubscriptionOwner {
 		}
 	}
 
-	#emit<E extends keyof ClientEvents>(event: E, ...told: Parameters<ClientEvents[E]>): boolean {
+	/** False: nobody listened. */
+	emit<E extends keyof ClientEvents>(event: E, ...told: Parameters<ClientEvents[E]>): boolean {
 		const listeners = [...(this.#listeners.get(event) ?? [])];
 		for (const listener of listeners) {
 			this.call(() => (listener as (...args: Parameters<ClientEvents[E]>) => void)(...told));
@@ -286,9 +274,8 @@ export class Shell implements SubscriptionOwner {
 						this.#dispatch({ type: "refused", serial, error: fromWire(error as WireError) });
 						return;
 					}
-					const { session, resume } = ack;
-					const names = typeof session === "string" && typeof resume === "string" ? { session, resume } : {};
-					this.#dispatch({ type: "resumed", serial, resumed: ack.resumed === true, ...names });
+					const { resumed, session, resume } = ack;
+					this.#dispatch({ type: "resumed", serial, resumed: resumed === true, session, resume });
 				});
 				break;
 			case "ping":
@@ -311,13 +298,13 @@ export class Shell implements SubscriptionOwner {
 		const { token } = this.#options;
 		try {
 			const given: unknown = typeof token === "function" ? await token() : token;
-			if (given === undefined || typeof given === "string") {
-				return given;
+			if (given !== undefined && typeof given !== "string") {
+				throw new TypeError("a token is a string");
 			}
+			return given;
 		} catch (cause) {
-			throw new TidewireError("token_failed", "the token function failed", { retryable: true, cause });
+			throw new TidewireError("token_failed", "the token function failed", { cause });
 		}
-		throw new TidewireError("token_failed", "the token function gave no string", { retryable: true });
 	}
 
 	#open(serial: number): void {
@@ -370,11 +357,7 @@ export class Shell implements SubscriptionOwner {
 	#receive(message: ServerMessage, serial: number): void {
 		const { now, random } = this.#environment;
 		if ("ack" in message && message.ack !== undefined) {
-			if (message.error === undefined) {
-				this.#requests.answered(message);
-			} else {
-				this.#requests.refused(message.ack, fromWire(message.error));
-			}
+			this.#requests.answered(message.ack, message.error ? fromWire(message.error) : message);
 		} else if ("channel" in message && !("ack" in message)) {
 			const subscription = this.#subscriptions.get(message.channel);
 			if (subscription?.received(message, now(), random()) !== undefined) {
@@ -404,11 +387,11 @@ export class Shell implements SubscriptionOwner {
 		}
 		if (seq === stream.next) {
 			stream.next += 1;
-			stream.reader.item(data);
+			stream.reader.push(data);
 			return;
 		}
 		this.#streams.delete(id);
-		this.#requests.refused(id, new TidewireError("protocol", `item ${stream.next} of a streaming reply is missing`));
+		this.#requests.answered(id, new TidewireError("protocol", `item ${stream.next} of a streaming reply is missing`));
 	}
 
 	/** Sends what waits, in the order of the calls. */
@@ -501,7 +484,7 @@ export class Shell implements SubscriptionOwner {
 			}
 			this.#subscriptions.clear();
 		}
-		this.#emit("state", state, this.#connection.why);
+		this.emit("state", state, this.#connection.why);
 	}
 
 	/** One timer for everything. A deadline that moved away is found out when the timer fires, not with each message. */
@@ -539,7 +522,7 @@ export class Shell implements SubscriptionOwner {
 		this.#dispatch({ type: "tick" });
 		for (const { channel, overdueAt } of this.#isOpen ? this.#subscriptions.values() : []) {
 			if (overdueAt !== undefined && overdueAt <= now) {
-				const error = new TidewireError("protocol", `subscribing to ${channel} was not answered`, { retryable: true });
+				const error = new TidewireError("protocol", `subscribing to ${channel} was not answered`);
 				this.#dispatch({ type: "fault", serial: this.#connection.serial, error });
 				return;
 			}

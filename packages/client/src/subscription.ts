@@ -6,6 +6,7 @@
 import { type ChannelMessage, formatPosition, type ServerMessage, type WireError } from "@tidewire/protocol";
 import { type Backoff, backoffMs } from "./backoff.ts";
 import type { ChannelState, Gap, Message, Reset, SubscribeOptions } from "./channel.ts";
+import type { ClientEvents } from "./client.ts";
 import { afterGap, afterMessage, type Place, placeAt } from "./continuity.ts";
 import { fromWire, TidewireError } from "./error.ts";
 
@@ -18,8 +19,8 @@ export interface Listener extends Omit<SubscribeOptions, "since" | "rewind"> {
 
 /** What a subscription tells the client besides its listeners. */
 export interface SubscriptionOwner {
-	gap(channel: string, gap: Gap): boolean;
-	reset(channel: string, reset: Reset): boolean;
+	/** Tells the client's own listeners; false: there is none. */
+	emit<E extends "gap" | "reset">(event: E, ...told: Parameters<ClientEvents[E]>): boolean;
 	error(error: TidewireError): void;
 	/** Runs the application's code; what it throws is its own business. */
 	call(callback: () => void): void;
@@ -224,12 +225,8 @@ export class Subscription {
 			case "unsubscribed":
 				this.refused(message.error, now, random);
 				return undefined;
-			case "state":
-			case "join":
-			case "leave":
-			case "update":
-			case "presence":
-				// State channels and presence are not offered yet; a receiver ignores what it does not know.
+			default:
+				// State channels and presence come later; a receiver ignores what it does not know.
 				return undefined;
 		}
 	}
@@ -241,7 +238,7 @@ export class Subscription {
 	}
 
 	#fault(text: string): TidewireError {
-		return new TidewireError("protocol", `${this.channel}: ${text}`, { retryable: true, position: this.position });
+		return new TidewireError("protocol", `${this.channel}: ${text}`, { position: this.position });
 	}
 
 	#enter(state: ChannelState): void {
@@ -252,21 +249,28 @@ export class Subscription {
 	}
 
 	#tellGap(gap: Gap): void {
-		const heard = this.#owner.gap(this.channel, gap);
-		const lost = gap.reason === "slow" || gap.reason === "lost";
-		this.#tell((listener) => listener.onGap?.(gap));
-		if (lost && !heard && !this.#listeners.every((listener) => listener.onGap)) {
-			this.#owner.error(lostMessages(`${this.channel}: ${gap.from} to ${gap.to} are not delivered (${gap.reason})`));
-		}
+		const loss = gap.reason === "slow" || gap.reason === "lost";
+		const heard = this.#owner.emit("gap", this.channel, gap) || !loss;
+		this.#tellOfLoss("onGap", gap, heard, `${gap.from} to ${gap.to} are not delivered (${gap.reason})`);
 	}
 
 	#tellReset(position: string, reason: Reset["reason"]): void {
 		const reset = { position, reason };
-		const heard = this.#owner.reset(this.channel, reset);
-		this.#tell((listener) => listener.onReset?.(reset));
-		if (!heard && !this.#listeners.every((listener) => listener.onReset)) {
-			this.#owner.error(lostMessages(`${this.channel}: continuity is lost before ${position}`));
+		const heard = this.#owner.emit("reset", this.channel, reset);
+		this.#tellOfLoss("onReset", reset, heard, `continuity is lost before ${position}`);
+	}
+
+	/** Where somebody was not told of a loss, it becomes the client's error: never silent. */
+	#tellOfLoss<K extends "onGap" | "onReset">(
+		hook: K,
+		told: Parameters<NonNullable<Listener[K]>>[0],
+		heard: boolean,
+		text: string,
+	): void {
+		if (!heard && !this.#listeners.every((listener) => listener[hook])) {
+			this.#owner.error(new TidewireError("continuity_lost", `${this.channel}: ${text}`));
 		}
+		this.#tell((listener) => (listener[hook] as ((value: typeof told) => void) | undefined)?.(told));
 	}
 
 	#tellError(error: TidewireError): void {
@@ -284,8 +288,4 @@ export class Subscription {
 			}
 		}
 	}
-}
-
-function lostMessages(text: string): TidewireError {
-	return new TidewireError("continuity_lost", text);
 }
