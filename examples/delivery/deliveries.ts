@@ -26,6 +26,9 @@ if (out === undefined || back === undefined) {
 	throw new RangeError("the recording has fewer than two legs");
 }
 
+/** Between the two legs the recorded car left the road to park; order 456 passes by. */
+const PARKING_M = 20;
+
 /** By order id. Order 123 is the recorded way out; order 456 the way back, and from there the way out again. */
 export const deliveries: ReadonlyMap<string, Delivery> = new Map(
 	[
@@ -35,7 +38,7 @@ export const deliveries: ReadonlyMap<string, Delivery> = new Map(
 			what: "A crate of apples",
 			driver: "Luka",
 			car: "grey estate car",
-			leg: cut(join(back, out), 1900),
+			leg: join(cut(back, 0, back.lengthM - PARKING_M), cut(out, PARKING_M, 1320)),
 			headStart: 0.2,
 		},
 	].map((delivery) => [delivery.orderId, delivery]),
@@ -74,8 +77,8 @@ export function etaText(seconds: number): string {
 	if (seconds <= 0) {
 		return "arrived";
 	}
-	if (seconds < 45) {
-		return "under a minute";
+	if (seconds < 30) {
+		return "a moment";
 	}
 	const minutes = Math.round(seconds / 60);
 	return minutes === 1 ? "1 minute" : `${minutes} minutes`;

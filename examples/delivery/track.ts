@@ -138,15 +138,17 @@ export function join(first: Leg, second: Leg): Leg {
 	return asLeg([...first.points, ...moved]);
 }
 
-/** The first `lengthM` metres of a leg. */
-export function cut(leg: Leg, lengthM: number): Leg {
-	const kept = leg.points.filter((point) => point.alongM < lengthM);
-	const next = leg.points[kept.length];
-	const end = kept.at(-1);
-	if (next === undefined || end === undefined) {
-		return leg;
-	}
-	return asLeg([...kept, between(end, next, (lengthM - end.alongM) / (next.alongM - end.alongM))]);
+/** The part of a leg between two places along it. */
+export function cut(leg: Leg, fromM: number, toM: number): Leg {
+	const [start, end] = [placeAt(leg, fromM), placeAt(leg, toM)];
+	const inside = leg.points.filter(({ alongM }) => alongM > start.alongM && alongM < end.alongM);
+	return asLeg(
+		[start, ...inside, end].map((point) => ({
+			...point,
+			atMs: point.atMs - start.atMs,
+			alongM: point.alongM - start.alongM,
+		})),
+	);
 }
 
 /** Where the car is `atMs` after the start of the leg: on the line between the two recorded points around that moment. */
@@ -174,6 +176,7 @@ function headingAt(leg: Leg, alongM: number): number {
 	return bearing(placeAt(leg, behind), placeAt(leg, behind + HEADING_LOOK_M));
 }
 
+/** The place so far along a leg; its start before, its end after. */
 function placeAt(leg: Leg, alongM: number): LegPoint {
 	const index = leg.points.findIndex((point) => point.alongM > alongM);
 	if (index <= 0) {

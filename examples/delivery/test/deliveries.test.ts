@@ -67,7 +67,8 @@ describe("an arrival in words", () => {
 		[180, "3 minutes"],
 		[91, "2 minutes"],
 		[60, "1 minute"],
-		[44, "under a minute"],
+		[31, "1 minute"],
+		[29, "a moment"],
 		[0, "arrived"],
 	])("in %i seconds is %j", (seconds, words) => {
 		expect(etaText(seconds)).toBe(words);

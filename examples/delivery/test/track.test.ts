@@ -121,9 +121,10 @@ describe("legs", () => {
 		expect(joined.durationMs).toBeCloseTo(32_000, -1);
 	});
 
-	it("cut end where they were cut", () => {
-		expect(cut(leg, 150).lengthM).toBeCloseTo(150, 6);
-		expect(cut(leg, 150).durationMs).toBeCloseTo(15_000, -1);
-		expect(cut(leg, 5000)).toBe(leg);
+	it("cut begin and end where they were cut", () => {
+		expect(cut(leg, 50, 150)).toMatchObject({ points: [{ atMs: 0, alongM: 0 }, {}, {}] });
+		expect(cut(leg, 50, 150).lengthM).toBeCloseTo(100, 6);
+		expect(cut(leg, 50, 150).durationMs).toBeCloseTo(10_000, -1);
+		expect(cut(leg, -1, 5000)).toEqual(leg);
 	});
 });
