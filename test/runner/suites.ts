@@ -9,7 +9,7 @@ import type { Outcome, Step } from "./step.ts";
 import { start, verdict } from "./step.ts";
 
 /** The part of vitest's JSON report that is read here. */
-interface Report {
+export interface Report {
 	readonly testResults: readonly {
 		readonly name: string;
 		readonly status: string;
@@ -36,7 +36,8 @@ export function suites(vitest: string): Step {
 	};
 }
 
-function count(report: Report, code: number | null): Outcome {
+/** `code` is vitest's exit code. */
+export function count(report: Report, code: number | null): Outcome {
 	let passed = 0;
 	const failures: string[] = [];
 	const skipped: string[] = [];
