@@ -1,0 +1,188 @@
+/**
+ * An action of the application: its permission, its input's schema, its handler, and its reply, which may be a stream
+ * of items before the ack. With an id it is performed once.
+ */
+import { type ActionDeclaration, type Schema, validate } from "@tidewire/contract";
+import type { Ack, CallMessage, Failure, MessageId } from "@tidewire/protocol";
+import { ask } from "../auth/permission.ts";
+import { jsonText } from "../channel-data.ts";
+import type { Connection } from "../connection/connection.ts";
+import type { TidewireNode } from "../node.ts";
+import { Refusal } from "../refusal.ts";
+
+/** Ids as keys: `1` and `"1"` differ. */
+export function callKey(id: MessageId): string {
+	return typeof id === "number" ? `${id}` : `"${id}`;
+}
+
+/** Holds up what follows until the handler has begun, not until it is done. */
+export async function call(node: TidewireNode, connection: Connection, message: CallMessage): Promise<void> {
+	const { action, id } = message;
+	const { actions, limits } = node.options;
+	if (!Object.hasOwn(actions, action)) {
+		throw new Refusal("not_found", `there is no action "${action}"`);
+	}
+	await permit(node, connection, action);
+	const declaration = Object.hasOwn(node.contract.actions, action) ? node.contract.actions[action] : undefined;
+	const input = await readInput(declaration, message.input);
+	if (declaration?.stream !== undefined && id === undefined) {
+		throw new Refusal("bad_request", `action "${action}" streams its reply, so it needs an id`);
+	}
+	if ((connection.calls?.size ?? 0) >= limits.maxCalls) {
+		throw new Refusal("limit_reached", `a connection may have ${limits.maxCalls} calls at work`, { retryable: true });
+	}
+	const run = (): Promise<Ack | Failure> => perform(node, connection, message, declaration, input);
+	const scope = connection.idScope;
+	if (id === undefined || scope === undefined) {
+		void run().then((reply) => answer(connection, id, reply));
+		return;
+	}
+	const reply = node.performed.once(scope, JSON.stringify([action, id]), run);
+	if (reply === undefined) {
+		throw new Refusal("rate_limited", "too many calls within the window", {
+			retryAfter: node.options.windowMs / 1_000,
+		});
+	}
+	void reply.then((message) => answer(connection, id, message));
+}
+
+function answer(connection: Connection, id: MessageId | undefined, reply: Ack | Failure): void {
+	if (id !== undefined) {
+		connection.reply(reply);
+	} else if (reply.error !== undefined) {
+		connection.reply({ error: reply.error });
+	}
+}
+
+async function permit(node: TidewireNode, connection: Connection, action: string): Promise<void> {
+	const { user, full } = connection.caller;
+	const rules = node.may.call;
+	const rule = rules !== undefined && Object.hasOwn(rules, action) ? rules[action] : user !== null;
+	const failed = (cause: unknown): void =>
+		node.options.log.error("a permission's rule threw; refused", { cause, action });
+	if (!full && !(await ask(rule, { user, action }, failed))) {
+		throw new Refusal("forbidden", `action "${action}" is not allowed`);
+	}
+}
+
+/** What the handler gets: the schema's output; nothing where the contract declares no input. */
+async function readInput(declaration: ActionDeclaration | undefined, input: unknown): Promise<unknown> {
+	if (declaration === undefined) {
+		return input;
+	}
+	const { input: schema, maxMessageBytes } = declaration;
+	if (maxMessageBytes !== undefined && Buffer.byteLength(JSON.stringify(input) ?? "") > maxMessageBytes) {
+		throw new Refusal("too_large", `the input has more than the ${maxMessageBytes} bytes of this action`);
+	}
+	if (schema === undefined) {
+		return undefined;
+	}
+	const checked = await validate(schema, input);
+	if (!checked.ok) {
+		throw new Refusal("invalid_data", "the input does not fit the action's schema", { issues: checked.issues });
+	}
+	return checked.value;
+}
+
+/** Runs the handler and makes the reply of what becomes of it. Never rejects. */
+async function perform(
+	node: TidewireNode,
+	connection: Connection,
+	{ action, id }: CallMessage,
+	declaration: ActionDeclaration | undefined,
+	input: unknown,
+): Promise<Ack | Failure> {
+	const cancel = new AbortController();
+	const key = id === undefined ? `${Math.random()}` : callKey(id);
+	connection.calls ??= new Map();
+	connection.calls.set(key, cancel);
+	const ack = id ?? 0;
+	try {
+		const result: unknown = await node.options.actions[action]!({
+			user: connection.caller.user,
+			input: input as undefined,
+			params: connection.entrance.params,
+			session: connection.session,
+			signal: cancel.signal,
+			server: node.publisher,
+		});
+		const output =
+			isAsyncIterable(result) && id !== undefined
+				? await stream(connection, id, declaration?.stream, result, cancel.signal)
+				: result;
+		const data = await checkOutput(action, declaration?.output, output);
+		return data === undefined ? { ack } : { ack, data };
+	} catch (cause) {
+		if (cause instanceof Refusal) {
+			return { ack, error: cause.wire };
+		}
+		node.options.log.error("an action's handler failed", { cause, action });
+		return { ack, error: new Refusal("internal", `action "${action}" failed`).wire };
+	} finally {
+		connection.calls.delete(key);
+	}
+}
+
+/** Sends the items one by one, at the connection's pace. What the generator returns is the ack's data. */
+async function stream(
+	connection: Connection,
+	id: MessageId,
+	schema: Schema | undefined,
+	items: AsyncIterable<unknown>,
+	signal: AbortSignal,
+): Promise<unknown> {
+	const iterator = items[Symbol.asyncIterator]();
+	for (let seq = 0; ; seq++) {
+		const next = await nextUnlessAborted(iterator, signal);
+		if (next === undefined) {
+			// A generator that waits for something else returns only when that has come; nobody waits for it here.
+			void iterator.return?.().catch(() => {});
+			return undefined;
+		}
+		if (next.done === true) {
+			return next.value;
+		}
+		const data = schema === undefined ? next.value : await checkOutput("stream", schema, next.value);
+		connection.reply({ reply: id, seq, data });
+		await connection.writable();
+	}
+}
+
+/** The next item, or undefined as soon as the signal is aborted. */
+function nextUnlessAborted(
+	iterator: AsyncIterator<unknown>,
+	signal: AbortSignal,
+): Promise<IteratorResult<unknown> | undefined> {
+	return new Promise((resolve, reject) => {
+		if (signal.aborted) {
+			resolve(undefined);
+			return;
+		}
+		const stop = (): void => resolve(undefined);
+		signal.addEventListener("abort", stop, { once: true });
+		iterator
+			.next()
+			.then(resolve, reject)
+			.finally(() => signal.removeEventListener("abort", stop));
+	});
+}
+
+/** An output that breaks its own schema is the server's mistake. */
+async function checkOutput(action: string, schema: Schema | undefined, output: unknown): Promise<unknown> {
+	if (output !== undefined) {
+		// What has no JSON cannot be sent: better to know before the reply is recorded.
+		jsonText(output);
+	}
+	if (schema === undefined) {
+		return output;
+	}
+	const checked = await validate(schema, output);
+	if (!checked.ok) {
+		throw new TypeError(`the output of "${action}" does not fit its schema: ${JSON.stringify(checked.issues)}`);
+	}
+	return checked.value;
+}
+
+function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
+	return typeof value === "object" && value !== null && Symbol.asyncIterator in value;
+}

@@ -1,0 +1,58 @@
+/**
+ * The table of commands: one file for each, with its permission, its effect and its reply together. A command that
+ * returns a promise holds up the messages behind it until that settles; what it leaves running does not.
+ */
+import type { ClientMessage, Payload } from "@tidewire/protocol";
+import type { Connection } from "../connection/connection.ts";
+import type { TidewireNode } from "../node.ts";
+import { Refusal } from "../refusal.ts";
+import { auth } from "./auth.ts";
+import { call } from "./call.ts";
+import { cancel } from "./cancel.ts";
+import { history } from "./history.ts";
+import { ping } from "./ping.ts";
+import { bare, publish } from "./publish.ts";
+import { resume } from "./resume.ts";
+import { subscribe } from "./subscribe.ts";
+import { unsubscribe } from "./unsubscribe.ts";
+
+/**
+ * Performs one message. Throws or rejects with `Refusal`, or with anything else for an internal error; the connection
+ * answers both.
+ */
+export function perform(
+	node: TidewireNode,
+	connection: Connection,
+	message: ClientMessage<Payload>,
+): Promise<void> | undefined {
+	if (!connection.caller.admitted && message.type !== "auth" && message.type !== "ping") {
+		throw new Refusal("unauthenticated", "the first message must be auth");
+	}
+	switch (message.type) {
+		case "subscribe":
+			return subscribe(node, connection, message);
+		case "unsubscribe":
+			return unsubscribe(node, connection, message);
+		case "publish":
+			return publish(node, connection, message);
+		case "bare":
+			return bare(node, connection, message);
+		case "call":
+			return call(node, connection, message);
+		case "cancel":
+			return cancel(connection, message);
+		case "history":
+			return history(node, connection, message);
+		case "auth":
+			return auth(node, connection, message);
+		case "resume":
+			return resume(connection, message);
+		case "ping":
+			return ping(connection, message);
+		case "presence":
+		case "received":
+			throw new Refusal("not_found", `this server does not know "${message.type}" yet`);
+		default:
+			return message satisfies never;
+	}
+}

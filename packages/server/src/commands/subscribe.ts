@@ -1,0 +1,128 @@
+/**
+ * `subscribe`: from now, from a position, or from further back. The reply comes before any message of the channel, and
+ * says where delivery starts.
+ */
+import {
+	type Failure,
+	formatPosition,
+	parsePosition,
+	type Subscribed,
+	type SubscribeMessage,
+	type SubscribeTarget,
+} from "@tidewire/protocol";
+import { access } from "../auth/access.ts";
+import type { Connection } from "../connection/connection.ts";
+import type { Start } from "../hub/hub.ts";
+import type { TidewireNode } from "../node.ts";
+import { Refusal } from "../refusal.ts";
+import { brokerRefusal } from "./publish.ts";
+
+const NOT_YET = ["presence", "durable"] as const;
+
+export async function subscribe(node: TidewireNode, connection: Connection, message: SubscribeMessage): Promise<void> {
+	for (const field of NOT_YET) {
+		if (message[field] !== undefined) {
+			throw new Refusal("bad_request", `this server does not know the field "${field}" of subscribe yet`);
+		}
+	}
+	const { id, targets, many } = message;
+	const rows = await Promise.all(targets.map((target) => row(node, connection, message, target)));
+	if (connection.closed) {
+		return;
+	}
+	if (many) {
+		if (id !== undefined) {
+			connection.reply({ ack: id, channels: rows.map((each) => ("refusal" in each ? failed(each) : each)) });
+		}
+		return;
+	}
+	const [only] = rows;
+	if (only !== undefined && "refusal" in only) {
+		throw only.refusal;
+	}
+	if (id !== undefined && only !== undefined) {
+		connection.reply({ ack: id, ...only });
+	}
+}
+
+interface Refused {
+	readonly channel: string;
+	readonly refusal: Refusal;
+}
+
+function failed({ channel, refusal }: Refused): { readonly channel: string; readonly error: Failure["error"] } {
+	return { channel, error: refusal.wire };
+}
+
+/** One channel of the request; others go on where it is refused. */
+async function row(
+	node: TidewireNode,
+	connection: Connection,
+	message: SubscribeMessage,
+	target: SubscribeTarget,
+): Promise<Subscribed | Refused> {
+	try {
+		return await join(node, connection, target, startOf(node, message, target), message.policy);
+	} catch (error) {
+		const cause = brokerRefusal(error);
+		if (cause instanceof Refusal) {
+			return { channel: target.channel, refusal: cause };
+		}
+		throw cause;
+	}
+}
+
+/** Subscribes a connection to a channel that it may subscribe to. Rejects with `Refusal`. */
+export async function join(
+	node: TidewireNode,
+	connection: Connection,
+	{ channel }: Pick<SubscribeTarget, "channel">,
+	start: Start,
+	policy?: SubscribeMessage["policy"],
+): Promise<Subscribed> {
+	const route = await access(node, connection.caller, "subscribe", channel);
+	const present = node.hub.find(connection, channel);
+	if (present !== undefined) {
+		const { epoch } = present.channel;
+		return { channel, position: formatPosition({ epoch, offset: present.cursor }), already: true };
+	}
+	const { maxSubscriptions } = node.options.limits;
+	if (connection.subscriptions.length + connection.joining >= maxSubscriptions) {
+		throw new Refusal("limit_reached", `a connection may hold ${maxSubscriptions} subscriptions`);
+	}
+	connection.joining++;
+	try {
+		const joined = await node.hub.join(connection, channel, start, policy ?? route.declaration.slow);
+		if (connection.closed) {
+			node.hub.leave(joined.subscription);
+		}
+		return {
+			channel,
+			position: formatPosition(joined.position),
+			...(joined.recovered === undefined ? {} : { recovered: joined.recovered }),
+		};
+	} finally {
+		connection.joining--;
+	}
+}
+
+function startOf(node: TidewireNode, { rewind }: SubscribeMessage, { since }: SubscribeTarget): Start {
+	const otherwise = rewindStart(node, rewind);
+	if (since === null) {
+		return otherwise;
+	}
+	const position = parsePosition(since);
+	if (position === undefined) {
+		throw new Refusal("bad_request", `since is "${since}", but must be "<epoch>:<offset>"`);
+	}
+	return { from: "since", position, otherwise };
+}
+
+function rewindStart(node: TidewireNode, rewind: SubscribeMessage["rewind"]): Start {
+	if (rewind === undefined) {
+		return { from: "now" };
+	}
+	return "messages" in rewind
+		? { from: "rewind", messages: rewind.messages }
+		: { from: "time", sinceMs: node.options.nowMs() - rewind.seconds * 1_000 };
+}

@@ -1,0 +1,19 @@
+/** `unsubscribe`: nothing of the channel follows its reply. */
+import type { UnsubscribeMessage } from "@tidewire/protocol";
+import type { Connection } from "../connection/connection.ts";
+import type { TidewireNode } from "../node.ts";
+
+export function unsubscribe(
+	node: TidewireNode,
+	connection: Connection,
+	{ id, channel }: UnsubscribeMessage,
+): undefined {
+	const subscription = node.hub.find(connection, channel);
+	if (subscription !== undefined) {
+		node.hub.leave(subscription);
+	}
+	if (id !== undefined) {
+		// Not subscribed is what was asked for, so it is no error.
+		connection.reply({ ack: id });
+	}
+}

@@ -1,0 +1,263 @@
+/**
+ * One client's connection, whatever transport carries it: who speaks, what it is subscribed to, and what is still to be
+ * written to it. Messages are performed in the order in which they came; what takes its time after it has begun (a
+ * broker's answer, an action's handler) does not hold up those behind it.
+ */
+import {
+	type ClientMessage,
+	type CloseReason,
+	type Failure,
+	type MessageId,
+	type Payload,
+	ProtocolError,
+	type ServerMessage,
+} from "@tidewire/protocol";
+import { type Caller, WAITING } from "../auth/caller.ts";
+import type { Encoding } from "../hub/encoding.ts";
+import type { Pending } from "../hub/pending.ts";
+import type { Subscriber, Subscription } from "../hub/subscription.ts";
+import type { TidewireNode } from "../node.ts";
+import { Refusal } from "../refusal.ts";
+
+/** What carries a connection's bytes. */
+export interface Transport {
+	/** Whether it takes no more for now. It says `Connection.unblocked` when it does again. */
+	readonly blocked: boolean;
+	readonly remoteAddress: string | undefined;
+	write(bytes: Uint8Array): void;
+	/** Ends the connection after what has been written. `text` goes to the peer. */
+	close(reason: CloseReason, text: string): void;
+	/** Stop reading, because more has been asked for than is done; and go on. */
+	pause(): void;
+	resume(): void;
+}
+
+/** The path that a client came by: what its parameters are, and what a plain client gets and may publish to there. */
+export interface Entrance {
+	/** Has no prototype. */
+	readonly params: Readonly<Record<string, string>>;
+	readonly channels: readonly string[];
+	readonly publish: string | undefined;
+}
+
+/** More messages than this behind one that holds them up, and the transport is not read from. */
+const MAX_HELD_MESSAGES = 256;
+
+export class Connection implements Subscriber {
+	readonly node: TidewireNode;
+	readonly transport: Transport;
+	readonly encoding: Encoding;
+	readonly session: string;
+	readonly entrance: Entrance;
+	readonly subscriptions: Subscription[] = [];
+	caller: Caller = WAITING;
+	pending: Pending | undefined;
+	closed = false;
+	/** How many subscriptions are under way. */
+	joining = 0;
+	/** Calls at work, by id, each with what cancels it; made at the first. */
+	calls: Map<string, AbortController> | undefined;
+	#outbox: Uint8Array[] = [];
+	/** Messages that wait for one before them; undefined while none does. */
+	#held: ClientMessage<Payload>[] | undefined;
+	/** Resolvers of `writable()`; made at the first. */
+	#waiting: (() => void)[] | undefined;
+
+	constructor(node: TidewireNode, transport: Transport, encoding: Encoding, session: string, entrance: Entrance) {
+		this.node = node;
+		this.transport = transport;
+		this.encoding = encoding;
+		this.session = session;
+		this.entrance = entrance;
+	}
+
+	get blocked(): boolean {
+		return this.transport.blocked;
+	}
+
+	/** What ids count in: the session, or for plain clients the user; undefined where ids are only echoed. */
+	get idScope(): string | undefined {
+		if (this.encoding.codec.enveloped) {
+			return `s:${this.session}`;
+		}
+		return this.caller.user === null ? undefined : `u:${this.caller.user.id}`;
+	}
+
+	// What comes in.
+
+	/** Takes one frame's payload; `bytes` are valid during this call only. */
+	receive(bytes: Uint8Array, text: boolean): void {
+		let message: ClientMessage<Payload>;
+		try {
+			message = this.encoding.codec.decode(bytes, text);
+		} catch (error) {
+			if (!(error instanceof ProtocolError)) {
+				throw error;
+			}
+			this.fail(error.id, new Refusal(error.code, error.message));
+			return;
+		}
+		if (message.type === "ping") {
+			// At once, whatever is held up.
+			this.#perform(message);
+		} else if (this.#held === undefined) {
+			this.#perform(message);
+		} else if (this.#held.push(message) >= MAX_HELD_MESSAGES) {
+			this.transport.pause();
+		}
+	}
+
+	#perform(message: ClientMessage<Payload>): void {
+		let wait: Promise<void> | undefined;
+		try {
+			wait = this.node.perform(this, message);
+		} catch (cause) {
+			this.fail(message.id, cause);
+			return;
+		}
+		if (wait !== undefined && message.type !== "ping") {
+			this.#held ??= [];
+			void wait.catch((cause) => this.fail(message.id, cause)).then(() => this.#goOn());
+		}
+	}
+
+	/** Performs what was held, up to the next message that holds up the rest. */
+	#goOn(): void {
+		const held = this.#held ?? [];
+		this.#held = undefined;
+		for (const [index, message] of held.entries()) {
+			if (this.closed) {
+				return;
+			}
+			this.#perform(message);
+			if (this.#held !== undefined) {
+				// TypeScript narrows the field to undefined here, but `#perform` may have set it.
+				(this.#held as ClientMessage<Payload>[]).push(...held.slice(index + 1));
+				break;
+			}
+		}
+		if (held.length >= MAX_HELD_MESSAGES && (this.#held === undefined || this.heldMessages < MAX_HELD_MESSAGES)) {
+			this.transport.resume();
+		}
+	}
+
+	get heldMessages(): number {
+		return this.#held?.length ?? 0;
+	}
+
+	// What goes out.
+
+	reply(message: ServerMessage): void {
+		if (this.closed) {
+			return;
+		}
+		const { codec } = this.encoding;
+		this.send(this.encoding.frame(codec.encode(message)));
+	}
+
+	/** Answers with a failure. Whatever is no `Refusal` is an internal error: logged, and not told. */
+	fail(id: MessageId | undefined, cause: unknown): void {
+		if (this.closed) {
+			return;
+		}
+		let refusal: Refusal;
+		if (cause instanceof Refusal) {
+			refusal = cause;
+		} else {
+			this.node.options.log.error("a message could not be performed", { cause, session: this.session });
+			refusal = new Refusal("internal", "the server could not perform this");
+		}
+		const failure: Failure = id === undefined ? { error: refusal.wire } : { ack: id, error: refusal.wire };
+		this.reply(failure);
+	}
+
+	send(frame: Uint8Array): void {
+		if (this.closed) {
+			return;
+		}
+		if (this.#outbox.push(frame) === 1) {
+			this.node.hub.flush.subscriber(this);
+		}
+	}
+
+	/** Writes what was sent and then what the flush has gathered, as one. */
+	write(): void {
+		const { pending } = this;
+		this.pending = undefined;
+		if (this.closed) {
+			return;
+		}
+		if (this.#outbox.length === 0) {
+			if (pending !== undefined) {
+				this.transport.write(pending.bytes());
+			}
+			return;
+		}
+		const frames = this.#outbox;
+		this.#outbox = [];
+		if (pending !== undefined) {
+			frames.push(pending.bytes());
+		}
+		this.transport.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames));
+	}
+
+	/** The transport takes more again. */
+	unblocked(): void {
+		this.node.hub.unblocked(this);
+		const waiting = this.#waiting;
+		this.#waiting = undefined;
+		for (const resolve of waiting ?? []) {
+			resolve();
+		}
+	}
+
+	/** Resolves when the transport takes more, or the connection has ended. */
+	writable(): Promise<void> {
+		if (!this.blocked || this.closed) {
+			return Promise.resolve();
+		}
+		this.#waiting ??= [];
+		const waiting = this.#waiting;
+		return new Promise((resolve) => waiting.push(resolve));
+	}
+
+	/** A subscription cannot go on without a gap, and this client's protocol cannot say so: never a silent hole. */
+	lost(_subscription: Subscription, why: "gap" | "reset"): void {
+		if (why === "gap") {
+			this.close("slow_consumer", "messages were missed");
+		} else {
+			this.close("restart", "the channel began anew");
+		}
+	}
+
+	// How it ends.
+
+	/** Ends the connection, after what has been sent. */
+	close(reason: CloseReason, text: string): void {
+		if (this.closed) {
+			return;
+		}
+		this.write();
+		this.transport.close(reason, text);
+		this.ended();
+	}
+
+	/** The transport has ended, or is about to: nothing is received or sent any more. */
+	ended(): void {
+		if (this.closed) {
+			return;
+		}
+		this.closed = true;
+		this.#outbox = [];
+		this.#held = undefined;
+		this.node.hub.leaveAll(this);
+		this.node.connections.delete(this);
+		for (const call of this.calls?.values() ?? []) {
+			call.abort();
+		}
+		for (const resolve of this.#waiting ?? []) {
+			resolve();
+		}
+		this.#waiting = undefined;
+	}
+}

@@ -1,0 +1,111 @@
+/**
+ * Finds peers that are gone. A peer that has been silent for `intervalMs` is pinged; one that stays silent for
+ * `timeoutMs` after it, plus the time that the bytes written before the ping take on a slow link, is dead. Anything
+ * heard counts as life. One timer serves all connections.
+ */
+import { Wheel, type WheelItem } from "./wheel.ts";
+
+/** The slowest link that is still taken for alive. */
+export const SLOWEST_BYTES_PER_SECOND = 8_000;
+
+/** What is watched: a transport. The fields belong to the heartbeat, but for `heardMs`, which the transport sets. */
+export interface Beating extends WheelItem {
+	/** When anything was last received, by `Heartbeat.nowMs`. */
+	heardMs: number;
+	/** When the ping was sent that nothing has been heard since; 0 for none. */
+	pingedMs: number;
+	/** When a closing connection is given up; 0 while it is not closing. */
+	closeByMs: number;
+	/** Bytes written that no answer has confirmed yet. */
+	readonly unconfirmedBytes: number;
+	ping(): void;
+	/** The peer is gone: whatever is left of the connection goes too. */
+	dead(): void;
+}
+
+export interface HeartbeatOptions {
+	readonly intervalMs: number;
+	readonly timeoutMs: number;
+}
+
+/** How often the wheel turns on, at most and at least. */
+const MAX_TICK_MS = 1_000;
+const MIN_TICK_MS = 10;
+const TICKS_PER_INTERVAL = 30;
+const SLOTS = 64;
+
+export class Heartbeat {
+	/** Milliseconds, coarse: the time of the last tick, on a clock that never jumps. */
+	nowMs: number;
+	readonly #options: HeartbeatOptions;
+	readonly #clock: () => number;
+	readonly #wheel: Wheel<Beating>;
+	#timer: NodeJS.Timeout | undefined;
+
+	constructor(options: HeartbeatOptions, clock: () => number = () => performance.now()) {
+		this.#options = options;
+		this.#clock = clock;
+		this.nowMs = clock();
+		const tickMs = Math.min(MAX_TICK_MS, Math.max(MIN_TICK_MS, options.intervalMs / TICKS_PER_INTERVAL));
+		this.#wheel = new Wheel(tickMs, SLOTS, this.nowMs);
+	}
+
+	/** Begins to turn by itself. The timer does not keep the process alive: sockets do. */
+	start(): void {
+		this.#timer = setInterval(() => {
+			// After a stall, what peers sent meanwhile waits to be read: judge after the turn's reads, not before.
+			setImmediate(() => this.tick());
+		}, this.#wheel.tickMs).unref();
+	}
+
+	stop(): void {
+		clearInterval(this.#timer);
+	}
+
+	watch(item: Beating): void {
+		item.heardMs = this.nowMs;
+		this.#wheel.set(item, this.nowMs + this.#options.intervalMs);
+	}
+
+	unwatch(item: Beating): void {
+		this.#wheel.remove(item);
+	}
+
+	/** The connection is closing: it is given up after this time, whatever happens. */
+	closing(item: Beating, withinMs: number): void {
+		item.closeByMs = this.nowMs + withinMs;
+		this.#wheel.set(item, item.closeByMs);
+	}
+
+	tick(): void {
+		this.nowMs = this.#clock();
+		for (const item of this.#wheel.advance(this.nowMs)) {
+			this.#judge(item);
+		}
+	}
+
+	#judge(item: Beating): void {
+		const { intervalMs, timeoutMs } = this.#options;
+		if (item.closeByMs > 0) {
+			item.dead();
+			return;
+		}
+		if (item.pingedMs > 0 && item.heardMs < item.pingedMs) {
+			const graceMs = timeoutMs + (item.unconfirmedBytes / SLOWEST_BYTES_PER_SECOND) * 1_000;
+			if (this.nowMs >= item.pingedMs + graceMs) {
+				item.dead();
+			} else {
+				this.#wheel.set(item, item.pingedMs + graceMs);
+			}
+			return;
+		}
+		item.pingedMs = 0;
+		if (this.nowMs >= item.heardMs + intervalMs) {
+			item.pingedMs = this.nowMs;
+			item.ping();
+			this.#wheel.set(item, this.nowMs + timeoutMs);
+		} else {
+			this.#wheel.set(item, item.heardMs + intervalMs);
+		}
+	}
+}

@@ -1,0 +1,26 @@
+/** What this package throws: its caller's mistakes, and what could not be done for the caller. */
+
+export type ServerErrorCode =
+	/** An option that cannot be meant. */
+	| "bad_option"
+	/** The server has been closed, or is closing. */
+	| "closed"
+	/** A channel's name or data that the contract does not allow. */
+	| "invalid_data"
+	/** The position asked for with `ifPosition` is not the present one. */
+	| "conflict"
+	/** The port or address cannot be listened on. */
+	| "cannot_listen";
+
+export class ServerError extends Error {
+	readonly code: ServerErrorCode;
+	/** `invalid_data`: what is wrong where. */
+	readonly issues: readonly { readonly message: string; readonly path: readonly (string | number)[] }[];
+
+	constructor(code: ServerErrorCode, message: string, options: ErrorOptions & { issues?: ServerError["issues"] } = {}) {
+		super(message, options);
+		this.name = "ServerError";
+		this.code = code;
+		this.issues = options.issues ?? [];
+	}
+}

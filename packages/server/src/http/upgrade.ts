@@ -1,0 +1,282 @@
+/**
+ * From an upgrade request to a connection, or to a refusal with the right status: the path, the handshake's rules, the
+ * page's origin, the subprotocol, who it is, and for plain clients the channels that the path names.
+ */
+import { createHash } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { msgpackServer } from "@tidewire/protocol/msgpack";
+import { jsonServer, plainServer } from "@tidewire/protocol/server";
+import { acceptUpgrade, formatResponse, type ResolvedLimits } from "@tidewire/websocket";
+import { authenticate } from "../auth/authenticate.ts";
+import { type Caller, WAITING } from "../auth/caller.ts";
+import type { Credentials } from "../auth/credentials.ts";
+import { join } from "../commands/subscribe.ts";
+import { Connection, type Entrance } from "../connection/connection.ts";
+import { newResumeToken, newSessionId } from "../connection/session.ts";
+import { type Encoding, webSocketEncoding } from "../hub/encoding.ts";
+import type { TidewireNode } from "../node.ts";
+import { Refusal } from "../refusal.ts";
+import { WebSocketTransport } from "../transports/websocket.ts";
+import { readCookies } from "./cookie.ts";
+import { isLoopbackAddress, isLoopbackHost, isLoopbackOrigin, judgeOrigin } from "./origin.ts";
+import type { Router } from "./route.ts";
+
+const JSON_ENCODING = webSocketEncoding(0, jsonServer);
+const MSGPACK_ENCODING = webSocketEncoding(1, msgpackServer);
+const PLAIN_ENCODING = webSocketEncoding(2, plainServer);
+const ENVELOPED: readonly Encoding[] = [JSON_ENCODING, MSGPACK_ENCODING];
+
+/** How long a client is asked to stay away from a node that drains or is full, in seconds. */
+const RETRY_AFTER = "2";
+
+const sha1 = (text: string): string => createHash("sha1").update(text).digest("base64");
+
+/** A request that cannot become a connection: what HTTP has to say of it. */
+class HttpRefusal extends Error {
+	readonly status: number;
+	readonly headers: Readonly<Record<string, string>>;
+
+	constructor(status: number, message: string, headers: Readonly<Record<string, string>> = {}) {
+		super(message);
+		this.status = status;
+		this.headers = headers;
+	}
+}
+
+export class Upgrader {
+	readonly #node: TidewireNode;
+	readonly #router: Router;
+	readonly #limits: ResolvedLimits;
+	/** Handshakes under way: they count as connections, since they will be. */
+	#opening = 0;
+	draining = false;
+
+	constructor(node: TidewireNode, router: Router, limits: ResolvedLimits) {
+		this.#node = node;
+		this.#router = router;
+		this.#limits = limits;
+	}
+
+	/** Takes over the socket of a request whose path the router owns. Never rejects. */
+	async upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> {
+		// From here on an error event with no listener would end the process.
+		socket.on("error", () => socket.destroy());
+		this.#opening++;
+		try {
+			await this.#open(request, socket, head);
+		} catch (cause) {
+			if (cause instanceof HttpRefusal) {
+				refuse(socket, cause);
+			} else {
+				this.#node.options.log.error("an upgrade failed", { cause });
+				refuse(socket, new HttpRefusal(500, "the server could not perform this"));
+			}
+		} finally {
+			this.#opening--;
+		}
+	}
+
+	async #open(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> {
+		const node = this.#node;
+		const { path, query } = readUrl(request.url ?? "");
+		const route = this.#router.match(path, query);
+		if (route === undefined) {
+			throw new HttpRefusal(404, "there is nothing at this path");
+		}
+		const handshake = acceptUpgrade(request, {
+			sha1,
+			protocols: (offered) => chooseEncoding(offered)?.codec.subprotocol,
+		});
+		if (!handshake.ok) {
+			throw new HttpRefusal(handshake.status, handshake.reason, handshake.headers);
+		}
+		if (route === "missing") {
+			throw new HttpRefusal(400, "the path's parameters are missing, repeated or not names");
+		}
+		const offersAny = request.headers["sec-websocket-protocol"] !== undefined;
+		if (offersAny && handshake.protocol === undefined) {
+			throw new HttpRefusal(
+				400,
+				"no offered subprotocol is known: tidewire.v1.json, tidewire.v1.msgpack, or offer none",
+			);
+		}
+		const fromPage = this.#checkOrigin(request, socket);
+		if (this.draining) {
+			throw new HttpRefusal(503, "this node is going away", { "retry-after": RETRY_AFTER });
+		}
+		const encoding = ENVELOPED.find(({ codec }) => codec.subprotocol === handshake.protocol) ?? PLAIN_ENCODING;
+		const transport = new WebSocketTransport(socket, node.heartbeat, this.#limits);
+		const connection = new Connection(node, transport, encoding, newSessionId(), route);
+		transport.connection = connection;
+		const response = formatResponse(101, handshake.headers);
+		const closed = (): void => connection.ended();
+		socket.once("close", closed);
+
+		const refusal = await this.#admit(connection, request, query, fromPage);
+		if (refusal === undefined && !encoding.codec.enveloped) {
+			await subscribeToRoute(node, connection, route);
+		}
+		if (socket.destroyed) {
+			return;
+		}
+		socket.off("close", closed);
+		if (refusal !== undefined && !encoding.codec.enveloped) {
+			throw new HttpRefusal(refusal.status, refusal.text);
+		}
+		node.connections.add(connection);
+		transport.open(response, encoding.codec.enveloped ? NOTHING : head);
+		if (refusal !== undefined) {
+			connection.close(refusal.reason, refusal.text);
+			return;
+		}
+		if (encoding.codec.enveloped) {
+			hello(node, connection);
+			if (head.length > 0) {
+				transport.receive(head);
+			}
+			if (!connection.caller.admitted) {
+				expectAuth(node, connection);
+			}
+		}
+	}
+
+	/** Throws for a page that may not connect. Whether cookies may count: only those of an allowed page's request. */
+	#checkOrigin(request: IncomingMessage, socket: Duplex): boolean {
+		const { origin, host } = request.headers;
+		const { dev, allowedOrigins } = this.#node.options;
+		if (dev) {
+			const address = "remoteAddress" in socket ? String(socket.remoteAddress) : undefined;
+			if (
+				!isLoopbackAddress(address) ||
+				!isLoopbackHost(host ?? "") ||
+				!isLoopbackOrigin(origin ?? "http://localhost")
+			) {
+				throw new HttpRefusal(
+					403,
+					"this server runs with --dev: only programs and pages of its own machine may connect",
+				);
+			}
+		}
+		const verdict = dev ? (origin === undefined ? "none" : "same") : judgeOrigin(origin, host, allowedOrigins);
+		if (verdict === "foreign") {
+			throw new HttpRefusal(403, "pages of this origin may not connect");
+		}
+		return verdict !== "none";
+	}
+
+	/** Makes the connection somebody, or says why not. */
+	async #admit(
+		connection: Connection,
+		request: IncomingMessage,
+		query: URLSearchParams,
+		fromPage: boolean,
+	): Promise<Rejection | undefined> {
+		const { options, connections } = this.#node;
+		if (connections.size + this.#opening > options.limits.maxConnections) {
+			return { status: 429, reason: "connection_limit", text: "this server holds as many connections as it may" };
+		}
+		const token = bearer(request.headers.authorization) ?? query.get("token") ?? undefined;
+		const credentials: Credentials = {
+			token,
+			cookies: fromPage ? readCookies(request.headers.cookie) : readCookies(undefined),
+			headers: request.headers,
+			params: connection.entrance.params,
+			remoteAddress: connection.transport.remoteAddress,
+		};
+		const caller: Caller | undefined = await authenticate(options, credentials);
+		if (caller !== undefined) {
+			connection.caller = caller;
+			return undefined;
+		}
+		if (token === undefined && connection.encoding.codec.enveloped) {
+			connection.caller = WAITING;
+			return undefined;
+		}
+		return { status: 401, reason: "unauthenticated", text: "the credentials are missing or not valid" };
+	}
+}
+
+interface Rejection {
+	readonly status: number;
+	readonly reason: "unauthenticated" | "connection_limit";
+	readonly text: string;
+}
+
+const NOTHING = new Uint8Array(0);
+
+function chooseEncoding(offered: readonly string[]): Encoding | undefined {
+	for (const name of offered) {
+		const encoding = ENVELOPED.find(({ codec }) => codec.subprotocol === name);
+		if (encoding !== undefined) {
+			return encoding;
+		}
+	}
+	return undefined;
+}
+
+/** Subscribes a plain client to its path's channels, before the 101; one that is not allowed refuses the upgrade. */
+async function subscribeToRoute(node: TidewireNode, connection: Connection, { channels }: Entrance): Promise<void> {
+	try {
+		for (const channel of channels) {
+			await join(node, connection, { channel }, { from: "now" });
+		}
+	} catch (cause) {
+		connection.ended();
+		if (!(cause instanceof Refusal)) {
+			throw cause;
+		}
+		throw cause.wire.code === "unavailable"
+			? new HttpRefusal(503, cause.message, { "retry-after": RETRY_AFTER })
+			: new HttpRefusal(403, cause.message);
+	}
+}
+
+function hello(node: TidewireNode, connection: Connection): void {
+	const { heartbeat, windowMs } = node.options;
+	connection.reply({
+		hello: {
+			version: 1,
+			session: connection.session,
+			resume: newResumeToken(),
+			heartbeat: heartbeat.intervalMs / 1_000,
+			window: windowMs / 1_000,
+			durability: node.broker.durability,
+			node: node.id,
+		},
+	});
+}
+
+/** Ends a connection that has not become somebody in time. */
+function expectAuth(node: TidewireNode, connection: Connection): void {
+	const { handshakeTimeoutMs } = node.options.limits;
+	setTimeout(() => {
+		if (!connection.caller.admitted) {
+			connection.close("unauthenticated", `no valid auth message came within ${handshakeTimeoutMs / 1_000} s`);
+		}
+	}, handshakeTimeoutMs).unref();
+}
+
+/** Answers with a status and plain text, and closes. */
+function refuse(socket: Duplex, { status, message, headers }: HttpRefusal): void {
+	if (socket.destroyed || !socket.writable) {
+		socket.destroy();
+		return;
+	}
+	const fields = { connection: "close", "content-type": "text/plain; charset=utf-8", ...headers };
+	socket.once("finish", () => socket.destroy());
+	socket.end(formatResponse(status, fields, `${message}\n`));
+}
+
+/** A request target's path and query; an absolute-form target's too. */
+export function readUrl(target: string): { readonly path: string; readonly query: URLSearchParams } {
+	const relative = /^https?:\/\/[^/?#]*(.*)$/i.exec(target)?.[1] ?? target;
+	const at = relative.indexOf("?");
+	return at < 0
+		? { path: relative, query: new URLSearchParams() }
+		: { path: relative.slice(0, at), query: new URLSearchParams(relative.slice(at + 1)) };
+}
+
+function bearer(authorization: string | undefined): string | undefined {
+	return /^Bearer +([\x21-\x7e]+) *$/i.exec(authorization ?? "")?.[1];
+}

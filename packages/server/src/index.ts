@@ -1,0 +1,10 @@
+/** Tidewire's server: attach it to any Node HTTP server, or let it listen. */
+export { type ActionContext, ActionError, type ActionHandlers } from "./action-handler.ts";
+export type { User } from "./auth/caller.ts";
+export type { Credentials } from "./auth/credentials.ts";
+export type { CallRuleContext, ChannelRules, Permissions, Rule, RuleContext } from "./auth/permission.ts";
+export { ServerError, type ServerErrorCode } from "./errors.ts";
+export type { Log } from "./observe/log.ts";
+export type { HeartbeatLimits, Limits, RouteOptions, ServerOptions } from "./options.ts";
+export type { PublishExtras, Publisher, ServerChannel } from "./publisher.ts";
+export { createServer, type Listening, type ListenOptions, type TidewireServer } from "./server.ts";

@@ -1,0 +1,152 @@
+/**
+ * What the server can be told, each with its default, who should change it and which way. Resolved once.
+ */
+import type { Broker } from "@tidewire/broker";
+import type { ActionName, Actions, Contract } from "@tidewire/contract";
+import type { ActionHandlers } from "./action-handler.ts";
+import type { User } from "./auth/caller.ts";
+import type { Credentials } from "./auth/credentials.ts";
+import type { Permissions } from "./auth/permission.ts";
+import { ServerError } from "./errors.ts";
+import { type Log, SILENT } from "./observe/log.ts";
+
+export interface Limits {
+	/** The longest client message, in bytes. Lower it to what clients send; above it a connection ends with 1009. Default 256 KiB. */
+	readonly maxMessageBytes?: number;
+	/** Open connections of this node. Set it below what memory and descriptors allow. Default: none. */
+	readonly maxConnections?: number;
+	/** Subscriptions of one connection. Default 1,000. */
+	readonly maxSubscriptions?: number;
+	/** Calls of one connection that are at work at once; more are refused. Default 100. */
+	readonly maxCalls?: number;
+	/** Calls with an id that are remembered of one session within the window; more are refused. Default 10,000. */
+	readonly maxRememberedCalls?: number;
+	/** How long a client has to authenticate, in milliseconds, where `authenticate` wants credentials. Default 10,000. */
+	readonly handshakeTimeoutMs?: number;
+	/** Bytes of a channel's recent messages kept on the node for slow readers, before they read the history. Default 1 MiB. */
+	readonly maxLogBytes?: number;
+	/** The longest range of one `history` reply, in messages. Default 1,000. */
+	readonly maxHistoryPage?: number;
+}
+
+export interface HeartbeatLimits {
+	/** A connection silent for so long is pinged. Raise it to save battery; proxies often cut at 60 s. Default 30,000. */
+	readonly intervalMs?: number;
+	/** How long a pinged peer may stay silent, beside the time its unread bytes take at 8 kB/s. Default 5,000. */
+	readonly timeoutMs?: number;
+}
+
+/** What a path means to plain clients. */
+export interface RouteOptions {
+	/** What a plain client gets, such as `["order_{orderId}"]`. */
+	readonly channels?: readonly string[];
+	/** Where a plain client's messages without `action` are published, such as `"chat:{room}"`. Default: nowhere. */
+	readonly publish?: string;
+}
+
+interface CommonOptions<C extends Contract, U extends User> {
+	/**
+	 * Who is this? Returns the user, or null for nobody. Asked at the upgrade and at each `auth` message. Without it all
+	 * clients are anonymous. Write it before `may` and `actions`: their `user` is inferred from it.
+	 */
+	readonly authenticate?: (credentials: Credentials) => U | null | undefined | Promise<U | null | undefined>;
+	/** Who may do what, by channel pattern and action name. Where nothing is said, nobody may. */
+	readonly may?: Permissions<C, U>;
+	/** Paths for plain clients, such as `"/track?orderId={orderId}": { channels: ["order_{orderId}"] }`. */
+	readonly routes?: { readonly [template: string]: RouteOptions };
+	/** The path of the WebSocket endpoint. Default "/connect". */
+	readonly path?: string;
+	/** Where channels live. Default: in this process's memory. */
+	readonly broker?: Broker;
+	/** A bearer token whose holder may do everything: for backends, never for browsers. */
+	readonly apiKey?: string;
+	/** Anybody on this machine may do everything, without limits: for development, on loopback only. */
+	readonly dev?: boolean;
+	/** Origins of pages that may connect, such as "https://app.example.com"; the server's own always may. "*" lets all. */
+	readonly allowedOrigins?: "*" | readonly string[];
+	readonly limits?: Limits;
+	readonly heartbeat?: HeartbeatLimits;
+	/** For how long a repeated message is recognised, in milliseconds. Default 300,000. */
+	readonly windowMs?: number;
+	/** Default: silent. */
+	readonly log?: Log;
+	/** This node's name, in `hello`. Default: random. */
+	readonly node?: string;
+	/** Milliseconds since 1970. For tests. */
+	readonly nowMs?: () => number;
+}
+
+/** Handlers are required for each action that the contract declares. */
+export type ServerOptions<C extends Contract = Contract, U extends User = User> = CommonOptions<C, U> &
+	(string extends ActionName<C>
+		? { readonly actions?: ActionHandlers<C, U> }
+		: { readonly actions: ActionHandlers<C, U> });
+
+export type ResolvedOptions = Omit<CommonOptions<Contract, User>, "limits" | "heartbeat" | "broker"> & {
+	readonly limits: Required<Limits>;
+	readonly heartbeat: Required<HeartbeatLimits>;
+	readonly actions: ActionHandlers<Contract, User>;
+	readonly routes: { readonly [template: string]: RouteOptions };
+	readonly path: string;
+	readonly dev: boolean;
+	readonly allowedOrigins: "*" | readonly string[];
+	readonly windowMs: number;
+	readonly log: Log;
+	readonly nowMs: () => number;
+};
+
+/** Milliseconds since 1970 by a clock that does not jump when the machine's is set. */
+export function steadyNow(): number {
+	return performance.timeOrigin + performance.now();
+}
+
+/** Fills in the defaults. Throws `ServerError` (`bad_option`) for what cannot be meant. */
+export function resolveOptions(options: ServerOptions, declared: Actions): ResolvedOptions {
+	const resolved: ResolvedOptions = {
+		...options,
+		actions: options.actions ?? {},
+		routes: options.routes ?? {},
+		path: options.path ?? "/connect",
+		dev: options.dev ?? false,
+		allowedOrigins: options.allowedOrigins ?? [],
+		windowMs: options.windowMs ?? 300_000,
+		log: options.log ?? SILENT,
+		nowMs: options.nowMs ?? steadyNow,
+		limits: {
+			maxMessageBytes: 256 * 1024,
+			maxConnections: Number.POSITIVE_INFINITY,
+			maxSubscriptions: 1_000,
+			maxCalls: 100,
+			maxRememberedCalls: 10_000,
+			handshakeTimeoutMs: 10_000,
+			maxLogBytes: 1024 * 1024,
+			maxHistoryPage: 1_000,
+			...options.limits,
+		},
+		heartbeat: { intervalMs: 30_000, timeoutMs: 5_000, ...options.heartbeat },
+	};
+	for (const group of [resolved.limits, resolved.heartbeat, { windowMs: resolved.windowMs }]) {
+		for (const [name, value] of Object.entries(group)) {
+			if (typeof value !== "number" || !(value > 0)) {
+				throw new ServerError("bad_option", `${name} is ${String(value)}, but must be a positive number`);
+			}
+		}
+	}
+	if (!resolved.path.startsWith("/")) {
+		throw new ServerError("bad_option", `path is "${resolved.path}", but must begin with /`);
+	}
+	if (resolved.apiKey !== undefined && resolved.apiKey.length < 16) {
+		throw new ServerError("bad_option", "apiKey is shorter than 16 characters: it opens everything");
+	}
+	for (const name of Object.keys(declared)) {
+		if (typeof resolved.actions[name] !== "function") {
+			throw new ServerError("bad_option", `action "${name}" is declared by the contract but has no handler in actions`);
+		}
+	}
+	for (const name of Object.keys(resolved.actions)) {
+		if (Object.keys(declared).length > 0 && !Object.hasOwn(declared, name)) {
+			throw new ServerError("bad_option", `actions has a handler for "${name}", which the contract does not declare`);
+		}
+	}
+	return resolved;
+}

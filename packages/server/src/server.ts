@@ -1,0 +1,258 @@
+/**
+ * The server that applications create: it puts the parts together, attaches to HTTP servers or listens by itself, and
+ * ends everything in order.
+ */
+import { randomBytes } from "node:crypto";
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Server as SecureServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { createMemoryBroker } from "@tidewire/broker";
+import { type ChannelName, type Contract, compileChannels, contract as declare } from "@tidewire/contract";
+import { resolveLimits } from "@tidewire/websocket";
+import type { User } from "./auth/caller.ts";
+import { perform } from "./commands/command.ts";
+import type { Connection } from "./connection/connection.ts";
+import { Heartbeat } from "./connection/heartbeat.ts";
+import { Performed } from "./connection/performed.ts";
+import { ServerError } from "./errors.ts";
+import { attach } from "./http/attach.ts";
+import { isLoopbackHost } from "./http/origin.ts";
+import { Router } from "./http/route.ts";
+import { readUrl, Upgrader } from "./http/upgrade.ts";
+import { Hub } from "./hub/hub.ts";
+import type { TidewireNode } from "./node.ts";
+import { resolveOptions, type ServerOptions } from "./options.ts";
+import { type Publisher, publisher, type ServerChannel } from "./publisher.ts";
+import { Refusal } from "./refusal.ts";
+
+export interface ListenOptions {
+	/** Default 127.0.0.1: what everybody may reach is to be said. */
+	readonly host?: string;
+	/** 0: any free port. Default 7400. */
+	readonly port?: number;
+}
+
+export interface Listening {
+	/** "http://127.0.0.1:7400" */
+	readonly url: string;
+	readonly host: string;
+	readonly port: number;
+}
+
+/** How often calls that may be forgotten are. */
+const SWEEP_MS = 60_000;
+/** How goodbyes are spread while draining: at most so many at once, and no slower than it takes to be done in time. */
+const DRAIN_STEP_MS = 100;
+const DRAIN_BATCH = 10;
+
+export class TidewireServer<C extends Contract = Contract> implements Publisher<C> {
+	readonly #node: TidewireNode;
+	readonly #router: Router;
+	readonly #upgrader: Upgrader;
+	readonly #detach: (() => void)[] = [];
+	readonly #listening: Server[] = [];
+	readonly #sweep: NodeJS.Timeout;
+	#closing: Promise<void> | undefined;
+
+	/** Use `createServer`. */
+	constructor(contract: Contract, given: ServerOptions) {
+		const options = resolveOptions(given, contract.actions);
+		const broker = given.broker ?? createMemoryBroker({ now: options.nowMs });
+		const channels = compileChannels(contract);
+		const heartbeat = new Heartbeat(options.heartbeat);
+		const hub = new Hub(broker, {
+			maxLogBytes: options.limits.maxLogBytes,
+			nowMs: options.nowMs,
+			unserved: (subscription, cause) => {
+				options.log.error("history could not be read", { cause, channel: subscription.channel.name });
+				const { channel, subscriber } = subscription;
+				hub.leave(subscription);
+				const { wire } = new Refusal("unavailable", "the channel's history cannot be read");
+				const { codec } = subscriber.encoding;
+				if (codec.enveloped) {
+					const event = { channel: channel.name, event: "unsubscribed", error: wire } as const;
+					subscriber.send(subscriber.encoding.frame(codec.encode(event)));
+				} else {
+					subscriber.lost(subscription, "reset");
+				}
+			},
+		});
+		this.#node = {
+			id: options.node ?? randomBytes(6).toString("base64url"),
+			options,
+			contract,
+			channels,
+			may: options.may ?? {},
+			broker,
+			hub,
+			heartbeat,
+			performed: new Performed({
+				windowMs: options.windowMs,
+				maxPerScope: options.limits.maxRememberedCalls,
+				nowMs: options.nowMs,
+			}),
+			publisher: publisher(broker, channels),
+			connections: new Set<Connection>(),
+			perform: (connection, message) => perform(this.#node, connection, message),
+		};
+		this.#router = new Router(options.path, options.routes);
+		const { maxMessageBytes } = options.limits;
+		this.#upgrader = new Upgrader(this.#node, this.#router, resolveLimits({ maxMessageBytes }));
+		heartbeat.start();
+		this.#sweep = setInterval(() => this.#node.performed.sweep(), SWEEP_MS).unref();
+	}
+
+	/** How many clients are connected to this node. */
+	get connections(): number {
+		return this.#node.connections.size;
+	}
+
+	/** A channel to publish to. Throws `ServerError` for a name that the contract does not have. */
+	channel<Name extends ChannelName<C>>(name: Name): ServerChannel<C, Name> {
+		this.#refuseWhenClosing();
+		// The publisher is typed for any contract; names and data are this contract's by this signature.
+		return this.#node.publisher.channel(name) as unknown as ServerChannel<C, Name>;
+	}
+
+	/**
+	 * Takes the upgrades of this server's paths from an HTTP server; everything else stays with its owners. Returns the
+	 * HTTP server. Closing Tidewire leaves the HTTP server open.
+	 */
+	attach<S extends Server | SecureServer>(server: S): S {
+		this.#refuseWhenClosing();
+		this.#detach.push(attach(server, this.#router, this.#upgrader));
+		return server;
+	}
+
+	/** Listens on a port of its own. Rejects with `ServerError` (`cannot_listen`). */
+	async listen({ host = "127.0.0.1", port = 7400 }: ListenOptions = {}): Promise<Listening> {
+		this.#refuseWhenClosing();
+		if (this.#node.options.dev && !isLoopbackHost(host.includes(":") ? `[${host}]` : host)) {
+			throw new ServerError(
+				"cannot_listen",
+				`dev mode lets anybody do everything, so it listens on loopback only, not on ${host}`,
+			);
+		}
+		const server = createHttpServer({ headersTimeout: 10_000, requestTimeout: 30_000 }, (request, response) =>
+			this.#answer(request, response),
+		);
+		attach(server, this.#router, this.#upgrader);
+		await new Promise<void>((resolve, reject) => {
+			server.once("error", (cause) =>
+				reject(new ServerError("cannot_listen", `cannot listen on ${host}:${port}: ${cause.message}`, { cause })),
+			);
+			server.listen(port, host, resolve);
+		});
+		this.#listening.push(server);
+		// `address` is only a string for pipes and null before listening.
+		const { port: bound } = server.address() as AddressInfo;
+		const name = host.includes(":") ? `[${host}]` : host;
+		return { url: `http://${name}:${bound}`, host, port: bound };
+	}
+
+	/**
+	 * Ends everything: no new connections, goodbyes spread over `drainMs` (default 0: at once) with a hint when to come
+	 * back, then the rest. A second call does not wait any longer.
+	 */
+	close({ drainMs = 0 }: { readonly drainMs?: number } = {}): Promise<void> {
+		if (this.#closing !== undefined) {
+			this.#dismiss(this.#node.connections.size);
+			return this.#closing;
+		}
+		this.#closing = this.#close(drainMs);
+		return this.#closing;
+	}
+
+	async #close(drainMs: number): Promise<void> {
+		const { heartbeat, connections, broker } = this.#node;
+		this.#upgrader.draining = true;
+		const steps = Math.max(1, Math.floor(drainMs / DRAIN_STEP_MS));
+		const batch = Math.max(DRAIN_BATCH, Math.ceil(connections.size / steps));
+		while (drainMs > 0 && connections.size > batch) {
+			this.#dismiss(batch);
+			await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
+		}
+		this.#dismiss(connections.size);
+		for (const detach of this.#detach) {
+			detach();
+		}
+		await Promise.all(this.#listening.map(closeServer));
+		clearInterval(this.#sweep);
+		heartbeat.stop();
+		await broker.close();
+	}
+
+	#dismiss(count: number): void {
+		let left = count;
+		for (const connection of this.#node.connections) {
+			if (left-- <= 0) {
+				return;
+			}
+			if (connection.encoding.codec.enveloped) {
+				connection.reply({ reconnect: { after: 0, reason: "drain" } });
+			}
+			connection.close("restart", "this node is going away");
+		}
+	}
+
+	/** Plain HTTP on a port of our own. */
+	#answer(request: IncomingMessage, response: ServerResponse): void {
+		const { path } = readUrl(request.url ?? "");
+		const answer = (status: number, text: string, headers: Readonly<Record<string, string>> = {}): void => {
+			response.writeHead(status, {
+				"content-type": "text/plain; charset=utf-8",
+				"cache-control": "no-store",
+				...headers,
+			});
+			response.end(`${text}\n`);
+		};
+		if (this.#router.owns(path)) {
+			answer(426, "this is a WebSocket endpoint", { upgrade: "websocket", connection: "upgrade" });
+		} else if (request.method !== "GET" && request.method !== "HEAD") {
+			answer(405, "only GET is known here", { allow: "GET, HEAD" });
+		} else if (path === "/healthz") {
+			answer(200, "ok");
+		} else if (path === "/readyz") {
+			answer(this.#upgrader.draining ? 503 : 200, this.#upgrader.draining ? "draining" : "ready");
+		} else {
+			answer(404, "there is nothing at this path");
+		}
+	}
+
+	#refuseWhenClosing(): void {
+		if (this.#closing !== undefined) {
+			throw new ServerError("closed", "this server is closed or closing");
+		}
+	}
+}
+
+/** Stops listening; sockets that take part in nothing are closed, the others have said goodbye. */
+function closeServer(server: Server): Promise<void> {
+	return new Promise((resolve) => {
+		server.close(() => resolve());
+		server.closeAllConnections();
+	});
+}
+
+/**
+ * Creates a server for a contract; without one, any channel may be used that the permissions allow.
+ *
+ * ```ts
+ * const tidewire = createServer(delivery, {
+ *   authenticate: ({ token }) => verify(token),
+ *   may: { subscribe: { "order_{orderId}": ({ user, params }) => user?.orders.includes(params.orderId) ?? false } },
+ *   actions: { contact_driver: async ({ user, input }) => radio.send(user, input.message) },
+ * });
+ * tidewire.attach(httpServer);
+ * ```
+ *
+ * Throws `ServerError` (`bad_option`) or `ContractError` for what cannot be meant.
+ */
+export function createServer<C extends Contract = Contract, U extends User = User>(
+	contract: C | undefined,
+	options: ServerOptions<C, U>,
+): TidewireServer<C>;
+export function createServer<C extends Contract = Contract>(contract?: C): TidewireServer<C>;
+export function createServer(contract: Contract = declare({}), options: ServerOptions = {}): TidewireServer {
+	return new TidewireServer(contract, options);
+}

@@ -1,0 +1,248 @@
+/**
+ * A connection's bytes over WebSocket: between a Node socket, the RFC 6455 engine and `Connection`. It decides when a
+ * client takes no more: when Node's own buffer is full, and when much has been written that no pong has confirmed yet,
+ * since the kernel holds megabytes for a peer that does not read. One object per connection; listeners are shared.
+ */
+import type { Duplex } from "node:stream";
+import { CLOSE_REASONS, type CloseReason } from "@tidewire/protocol";
+import { type Handler, type ResolvedLimits, Connection as WebSocket } from "@tidewire/websocket";
+import type { Connection, Transport } from "../connection/connection.ts";
+import type { Beating, Heartbeat } from "../connection/heartbeat.ts";
+import type { WheelItem } from "../connection/wheel.ts";
+
+/** After so many bytes a ping follows, and the client takes no more until its pong proves that it has read them. */
+const PROBE_EVERY_BYTES = 256 * 1024;
+/** What replies alone may add to a connection that takes no more, before it is ended. */
+const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
+const CLOSE_TIMEOUT_MS = 5_000;
+
+const kTransport = Symbol("tidewire.transport");
+
+interface OwnedSocket extends Duplex {
+	[kTransport]?: WebSocketTransport;
+	readonly remoteAddress?: string;
+}
+
+export class WebSocketTransport implements Transport, Beating {
+	// Set by whoever made this, before `open`.
+	connection!: Connection;
+
+	wheelNext: WheelItem | undefined;
+	wheelPrevious: WheelItem | undefined;
+	dueMs = 0;
+	heardMs = 0;
+	pingedMs = 0;
+	closeByMs = 0;
+
+	readonly #socket: OwnedSocket;
+	readonly #heartbeat: Heartbeat;
+	readonly #webSocket: WebSocket<WebSocketTransport>;
+	/** Written since the last probe was sent. */
+	#sinceProbe = 0;
+	/** Written before the probe that is out. */
+	#beforeProbe = 0;
+	/** The probe that is out, or 0. */
+	#probe = 0;
+	#opened = false;
+	#drained = true;
+	#held = false;
+
+	constructor(socket: Duplex, heartbeat: Heartbeat, limits: ResolvedLimits) {
+		this.#socket = socket;
+		this.#heartbeat = heartbeat;
+		this.#webSocket = new WebSocket("server", HANDLER, this, limits);
+	}
+
+	/** Writes the handshake's response and begins to read. `head`: what came behind the request already (S5). */
+	open(response: string, head: Uint8Array): void {
+		const socket = this.#socket;
+		this.#opened = true;
+		socket[kTransport] = this;
+		socket.on("data", onData);
+		socket.on("end", onEnd);
+		socket.on("close", onClose);
+		socket.on("drain", onDrain);
+		socket.write(response, "latin1");
+		this.#heartbeat.watch(this);
+		if (head.length > 0) {
+			this.receive(head);
+		}
+		this.connection.unblocked();
+	}
+
+	get remoteAddress(): string | undefined {
+		return this.#socket.remoteAddress;
+	}
+
+	get blocked(): boolean {
+		return !this.#opened || !this.#drained || this.#probe !== 0;
+	}
+
+	get unconfirmedBytes(): number {
+		return this.#beforeProbe + this.#sinceProbe;
+	}
+
+	receive(chunk: Uint8Array): void {
+		this.heardMs = this.#heartbeat.nowMs;
+		this.#webSocket.receive(chunk);
+	}
+
+	write(bytes: Uint8Array): void {
+		if (this.#webSocket.state !== "open") {
+			return;
+		}
+		const wasBlocked = this.blocked;
+		this.#put(bytes);
+		if (wasBlocked && this.unconfirmedBytes > MAX_UNREAD_BYTES) {
+			this.connection.close("slow_consumer", "replies were not read");
+			return;
+		}
+		if (this.#probe === 0 && this.#sinceProbe >= PROBE_EVERY_BYTES) {
+			this.#sendProbe();
+		}
+	}
+
+	#put(bytes: Uint8Array): void {
+		this.#sinceProbe += bytes.length;
+		if (!this.#socket.write(bytes) && this.#socket.writableNeedDrain && this.#drained) {
+			// Not read from either until it drains: what is asked for is bounded by what is read.
+			this.#drained = false;
+			this.#socket.pause();
+		}
+	}
+
+	#sendProbe(): void {
+		// Not to be guessed, so that a client cannot say that it has read what it has not.
+		this.#probe = 1 + Math.floor(Math.random() * 0xffff_fffe);
+		this.#beforeProbe = this.#sinceProbe;
+		this.#sinceProbe = 0;
+		this.#webSocket.ping(probePayload(this.#probe));
+	}
+
+	pong(payload: Uint8Array): void {
+		if (this.#probe === 0 || payload.length !== 4 || readProbe(payload) !== this.#probe) {
+			return;
+		}
+		this.#probe = 0;
+		this.#beforeProbe = 0;
+		if (!this.blocked) {
+			this.connection.unblocked();
+		}
+	}
+
+	drained(): void {
+		if (this.#drained) {
+			// Node says so after every large write; only a socket that had refused more is meant.
+			return;
+		}
+		this.#drained = true;
+		this.heardMs = this.#heartbeat.nowMs;
+		if (!this.#held) {
+			this.#socket.resume();
+		}
+		if (!this.blocked) {
+			this.connection.unblocked();
+		}
+	}
+
+	pause(): void {
+		this.#held = true;
+		this.#socket.pause();
+	}
+
+	resume(): void {
+		this.#held = false;
+		if (this.#drained) {
+			this.#socket.resume();
+		}
+	}
+
+	close(reason: CloseReason, text: string): void {
+		if (!this.#opened) {
+			this.#socket.destroy();
+			return;
+		}
+		// The peer's close frame has to be read, whatever has stopped reading.
+		this.#held = false;
+		this.#socket.resume();
+		this.#webSocket.close(CLOSE_REASONS[reason].code, text);
+	}
+
+	/** The peer has closed its half of TCP. */
+	peerEnded(): void {
+		this.#webSocket.receiveEnd();
+		this.#socket.end();
+	}
+
+	closing(): void {
+		this.#heartbeat.closing(this, CLOSE_TIMEOUT_MS);
+	}
+
+	/** The last of what is to be written has been. */
+	end(): void {
+		this.#socket.end();
+	}
+
+	/** Heartbeat: silent for long. */
+	ping(): void {
+		if (this.#webSocket.state === "open") {
+			this.#webSocket.ping();
+		}
+	}
+
+	/** Heartbeat: given up. */
+	dead(): void {
+		this.connection.close("heartbeat_lost", "nothing was heard");
+		this.#socket.destroy();
+	}
+
+	/** The socket is gone. */
+	gone(): void {
+		this.#heartbeat.unwatch(this);
+		this.#webSocket.receiveEnd();
+		this.connection.ended();
+	}
+
+	/** From the engine: bytes that it makes itself (pongs, pings, close frames). */
+	writeControl(bytes: Uint8Array): void {
+		this.#put(bytes);
+	}
+}
+
+/** One handler for all connections. */
+const HANDLER: Handler<WebSocketTransport> = {
+	message: (transport, data, text) => transport.connection.receive(data, text),
+	ping() {},
+	pong: (transport, payload) => transport.pong(payload),
+	close: (transport) => transport.connection.ended(),
+	write: (transport, bytes) => transport.writeControl(bytes),
+	end: (transport) => transport.end(),
+	closing: (transport) => transport.closing(),
+	allocate: (length) => Buffer.allocUnsafe(length),
+};
+
+function onData(this: OwnedSocket, chunk: Uint8Array): void {
+	this[kTransport]?.receive(chunk);
+}
+
+function onEnd(this: OwnedSocket): void {
+	this[kTransport]?.peerEnded();
+}
+
+function onDrain(this: OwnedSocket): void {
+	this[kTransport]?.drained();
+}
+
+function onClose(this: OwnedSocket): void {
+	this[kTransport]?.gone();
+}
+
+function probePayload(probe: number): Uint8Array {
+	const payload = new Uint8Array(4);
+	new DataView(payload.buffer).setUint32(0, probe);
+	return payload;
+}
+
+function readProbe(payload: Uint8Array): number {
+	return new DataView(payload.buffer, payload.byteOffset, 4).getUint32(0);
+}
