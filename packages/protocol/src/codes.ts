@@ -37,7 +37,8 @@ export const CLOSE_REASONS = {
 	unauthenticated: { code: 4001, reconnect: false },
 	token_expired: { code: 4002, reconnect: true },
 	forbidden: { code: 4003, reconnect: false },
-	replaced: { code: 4004, reconnect: false },
+	/** The client comes back with a new session: resuming the old one would throw out its twin in turn. */
+	replaced: { code: 4004, reconnect: true },
 	revoked: { code: 4005, reconnect: false },
 	slow_consumer: { code: 4008, reconnect: true },
 	connection_limit: { code: 4009, reconnect: true },

@@ -16,7 +16,7 @@ export function payloadOf(outbound: Outbound): Uint8Array {
 }
 
 /** Runs what must be refused with a `ProtocolError`, and returns that. */
-export function refusalOf(run: () => unknown): ProtocolError {
+function refusalOf(run: () => unknown): ProtocolError {
 	try {
 		run();
 	} catch (error) {
