@@ -1,17 +1,15 @@
 /** What the parts of one server share: its services and its settings. Built by `server.ts`, handed down, never up. */
 import type { Broker } from "@tidewire/broker";
 import type { ChannelRouter, Contract } from "@tidewire/contract";
-import type { ClientMessage, Payload } from "@tidewire/protocol";
 import type { User } from "./auth/caller.ts";
 import type { Permissions } from "./auth/permission.ts";
-import type { Connection } from "./connection/connection.ts";
+import type { Home } from "./connection/connection.ts";
 import type { Heartbeat } from "./connection/heartbeat.ts";
 import type { Performed } from "./connection/performed.ts";
-import type { Hub } from "./hub/hub.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { Publisher } from "./publisher.ts";
 
-export interface TidewireNode {
+export interface TidewireNode extends Home {
 	/** This node's name. */
 	readonly id: string;
 	readonly options: ResolvedOptions;
@@ -19,11 +17,7 @@ export interface TidewireNode {
 	readonly channels: ChannelRouter;
 	readonly may: Permissions<Contract, User>;
 	readonly broker: Broker;
-	readonly hub: Hub;
 	readonly heartbeat: Heartbeat;
 	readonly performed: Performed;
 	readonly publisher: Publisher<Contract>;
-	readonly connections: Set<Connection>;
-	/** What the messages of connections are performed by. A promise holds up the messages behind it. */
-	readonly perform: (connection: Connection, message: ClientMessage<Payload>) => Promise<void> | undefined;
 }

@@ -85,6 +85,7 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 			may: options.may ?? {},
 			broker,
 			hub,
+			log: options.log,
 			heartbeat,
 			performed: new Performed({
 				windowMs: options.windowMs,

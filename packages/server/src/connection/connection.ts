@@ -14,9 +14,10 @@ import {
 } from "@tidewire/protocol";
 import { type Caller, WAITING } from "../auth/caller.ts";
 import type { Encoding } from "../hub/encoding.ts";
+import type { Hub } from "../hub/hub.ts";
 import type { Pending } from "../hub/pending.ts";
 import type { Subscriber, Subscription } from "../hub/subscription.ts";
-import type { TidewireNode } from "../node.ts";
+import type { Log } from "../observe/log.ts";
 import { Refusal } from "../refusal.ts";
 
 /** What carries a connection's bytes. */
@@ -40,11 +41,21 @@ export interface Entrance {
 	readonly publish: string | undefined;
 }
 
+/** What a connection needs of the node that it is on. */
+export interface Home {
+	readonly hub: Hub;
+	readonly log: Log;
+	/** All connections of the node. */
+	readonly connections: Set<Connection>;
+	/** What messages are performed by. A promise holds up the messages behind it. */
+	readonly perform: (connection: Connection, message: ClientMessage<Payload>) => Promise<void> | undefined;
+}
+
 /** More messages than this behind one that holds them up, and the transport is not read from. */
 const MAX_HELD_MESSAGES = 256;
 
 export class Connection implements Subscriber {
-	readonly node: TidewireNode;
+	readonly #home: Home;
 	readonly transport: Transport;
 	readonly encoding: Encoding;
 	readonly session: string;
@@ -63,8 +74,8 @@ export class Connection implements Subscriber {
 	/** Resolvers of `writable()`; made at the first. */
 	#waiting: (() => void)[] | undefined;
 
-	constructor(node: TidewireNode, transport: Transport, encoding: Encoding, session: string, entrance: Entrance) {
-		this.node = node;
+	constructor(home: Home, transport: Transport, encoding: Encoding, session: string, entrance: Entrance) {
+		this.#home = home;
 		this.transport = transport;
 		this.encoding = encoding;
 		this.session = session;
@@ -110,7 +121,7 @@ export class Connection implements Subscriber {
 	#perform(message: ClientMessage<Payload>): void {
 		let wait: Promise<void> | undefined;
 		try {
-			wait = this.node.perform(this, message);
+			wait = this.#home.perform(this, message);
 		} catch (cause) {
 			this.fail(message.id, cause);
 			return;
@@ -164,7 +175,7 @@ export class Connection implements Subscriber {
 		if (cause instanceof Refusal) {
 			refusal = cause;
 		} else {
-			this.node.options.log.error("a message could not be performed", { cause, session: this.session });
+			this.#home.log.error("a message could not be performed", { cause, session: this.session });
 			refusal = new Refusal("internal", "the server could not perform this");
 		}
 		const failure: Failure = id === undefined ? { error: refusal.wire } : { ack: id, error: refusal.wire };
@@ -176,7 +187,7 @@ export class Connection implements Subscriber {
 			return;
 		}
 		if (this.#outbox.push(frame) === 1) {
-			this.node.hub.flush.subscriber(this);
+			this.#home.hub.flush.subscriber(this);
 		}
 	}
 
@@ -203,7 +214,7 @@ export class Connection implements Subscriber {
 
 	/** The transport takes more again. */
 	unblocked(): void {
-		this.node.hub.unblocked(this);
+		this.#home.hub.unblocked(this);
 		const waiting = this.#waiting;
 		this.#waiting = undefined;
 		for (const resolve of waiting ?? []) {
@@ -250,8 +261,8 @@ export class Connection implements Subscriber {
 		this.closed = true;
 		this.#outbox = [];
 		this.#held = undefined;
-		this.node.hub.leaveAll(this);
-		this.node.connections.delete(this);
+		this.#home.hub.leaveAll(this);
+		this.#home.connections.delete(this);
 		for (const call of this.calls?.values() ?? []) {
 			call.abort();
 		}
