@@ -4,5 +4,35 @@
  */
 export { createMemoryBroker } from "@tidewire/broker";
 export { type Config, defineConfig } from "@tidewire/cli/config";
-export { action, type Contract, ContractError, channel, contract } from "@tidewire/contract";
-export { createServer } from "@tidewire/server";
+export {
+	type ActionDeclaration,
+	action,
+	type ChannelDeclaration,
+	type Contract,
+	ContractError,
+	channel,
+	contract,
+} from "@tidewire/contract";
+export {
+	type ActionContext,
+	ActionError,
+	type ActionHandlers,
+	type Credentials,
+	createServer,
+	type HeartbeatLimits,
+	type Limits,
+	type Listening,
+	type ListenOptions,
+	type Log,
+	type Permissions,
+	type PublishExtras,
+	type RouteOptions,
+	type Rule,
+	type RuleContext,
+	type ServerChannel,
+	ServerError,
+	type ServerErrorCode,
+	type ServerOptions,
+	type TidewireServer,
+	type User,
+} from "@tidewire/server";

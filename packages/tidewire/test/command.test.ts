@@ -3,8 +3,9 @@
  * "Command line".
  */
 import { once } from "node:events";
+import { createConnection } from "node:net";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { type Running, start } from "./running.ts";
 
 const configs = join(import.meta.dirname, "configs");
@@ -26,6 +27,18 @@ async function sub(url: string, channel: string, ...args: string[]): Promise<Run
 	const subscriber = start(["sub", url, channel, ...args]);
 	await subscriber.says(new RegExp(`^listening to ${channel}$`, "m"), "stderr");
 	return subscriber;
+}
+
+/** A client that connects and then answers nothing, not even the closing handshake. */
+async function holdOpen(url: string): Promise<void> {
+	const { hostname, port } = new URL(url);
+	const socket = createConnection(Number(port), hostname);
+	onTestFinished(() => void socket.destroy());
+	const key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+	socket.write(
+		`GET /connect?channel=x HTTP/1.1\r\nHost: ${hostname}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n${key}\r\n`,
+	);
+	await once(socket, "readable");
 }
 
 describe("tidewire serve, sub and pub together", () => {
@@ -112,11 +125,11 @@ describe("ending", () => {
 
 	it("serve drains after the first signal and stops at once after the second", async () => {
 		const { gateway, url } = await serve("--dev", "--drain", "600");
-		const socket = new WebSocket(`${url}?channel=x`);
-		await once(socket, "open");
-		void gateway.kill("SIGTERM");
+		await holdOpen(url);
+		const ended = gateway.kill("SIGTERM");
 		await gateway.says(/^draining/m, "stderr");
-		expect(await gateway.kill("SIGTERM")).toMatchObject({ code: 1 });
+		void gateway.kill("SIGTERM");
+		expect(await ended).toMatchObject({ code: 1 });
 	});
 
 	it("sub ends cleanly after SIGINT", async () => {
