@@ -1,0 +1,62 @@
+/**
+ * The server's side of the shell: from Node's "upgrade" event to a driven connection, or to a refusal that the peer can
+ * read. Paths, origins and tokens are the caller's to check before.
+ */
+import type { Socket } from "node:net";
+import { Connection } from "../connection.ts";
+import type { Handler } from "../handler.ts";
+import { type AcceptOptions, acceptUpgrade, type UpgradeRequest } from "../handshake/accept.ts";
+import type { HeaderFields } from "../handshake/headers.ts";
+import { formatResponse } from "../handshake/response.ts";
+import { type ResolvedLimits, resolveLimits } from "../limits.ts";
+import { driveSocket, onError, type SocketContext } from "./drive.ts";
+import { sha1Base64 } from "./sha1.ts";
+
+export interface SocketAcceptOptions<Context extends SocketContext> {
+	/** What the handler's calls will carry for this connection. */
+	readonly context: (socket: Socket, protocol: string | undefined) => Context;
+	/** Chooses one of the offered subprotocols. Default: none. */
+	readonly protocols?: AcceptOptions["protocols"];
+	/** Resolved once and shared. Default: the defaults. */
+	readonly limits?: ResolvedLimits;
+	/** Further fields of the 101 response. */
+	readonly headers?: HeaderFields;
+}
+
+const DEFAULT_LIMITS = resolveLimits();
+
+/**
+ * Performs the server's half of the opening handshake on `socket` and drives the connection from it. Undefined where
+ * the request was refused; the refusal is sent, and the socket closed after it. Events come in a later turn.
+ */
+export function acceptSocket<Context extends SocketContext>(
+	request: UpgradeRequest,
+	socket: Socket,
+	head: Uint8Array,
+	options: SocketAcceptOptions<Context>,
+	handler: Handler<Context>,
+): Connection<Context> | undefined {
+	const { protocols } = options;
+	const upgrade = acceptUpgrade(request, protocols === undefined ? SHA1 : { ...SHA1, protocols });
+	if (!upgrade.ok) {
+		refuseSocket(socket, upgrade.status, upgrade.reason, upgrade.headers);
+		return undefined;
+	}
+	socket.write(formatResponse(101, { ...upgrade.headers, ...options.headers }), "latin1");
+	const context = options.context(socket, upgrade.protocol);
+	const connection = new Connection("server", handler, context, options.limits ?? DEFAULT_LIMITS);
+	driveSocket(socket, connection, head);
+	return connection;
+}
+
+const SHA1 = { sha1: sha1Base64 };
+
+/** Answers an upgrade request with an error: a plain text reason, then the end of the connection. */
+export function refuseSocket(socket: Socket, status: number, reason: string, headers: HeaderFields = {}): void {
+	const fields = { connection: "close", "content-type": "text/plain; charset=utf-8", ...headers };
+	socket.on("error", onError);
+	// Unread input would turn our FIN into a reset, and the peer would lose the reason.
+	socket.resume();
+	socket.once("finish", socket.destroy);
+	socket.end(formatResponse(status, fields, `${reason}\n`));
+}

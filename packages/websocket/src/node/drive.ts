@@ -1,0 +1,170 @@
+/**
+ * Drives connections from Node sockets: the shell around the sans-IO core. Listeners are functions shared by all
+ * sockets, the connection hangs on its socket under one symbol, and nothing else is allocated for it.
+ *
+ * What one received chunk makes us write goes out as one write. A socket whose buffer is full is not read from until it
+ * has drained, which bounds what a peer that never reads can make us hold.
+ */
+import type { Socket } from "node:net";
+import type { Connection } from "../connection.ts";
+import type { Handler } from "../handler.ts";
+
+/** What the shell must find in a connection's context. `socket.writableNeedDrain` tells when to hold writing back. */
+export interface SocketContext {
+	readonly socket: Socket;
+}
+
+/** What the owner of a socket handles itself: a core handler's calls without those that the shell makes its own. */
+export type SocketEvents<Context extends SocketContext> = Pick<Handler<Context>, "message" | "ping" | "pong" | "close">;
+
+type Driven = Pick<Connection<unknown>, "receive" | "receiveEnd" | "checkDeadlines">;
+
+const kConnection = Symbol("tidewire.connection");
+
+interface DrivenSocket extends Socket {
+	[kConnection]?: Driven;
+}
+
+/** Above this many bytes, pieces go to the kernel as they are instead of being copied into one. */
+const JOIN_BELOW = 64 * 1024;
+/** How coarse close time-outs are. */
+const SWEEP_MS = 500;
+
+/** The socket whose chunk is being received, and what it is to write after it. */
+let receiving: Socket | undefined;
+let pieces: Uint8Array[] = [];
+
+/** Sockets in their closing handshake, and the one timer for all of them. */
+const leaving = new Set<DrivenSocket>();
+let sweeper: NodeJS.Timeout | undefined;
+
+/** Makes a core handler for sockets out of the owner's events. Make it once and share it. */
+export function socketHandler<Context extends SocketContext>(events: SocketEvents<Context>): Handler<Context> {
+	return {
+		message: (context, data, text) => events.message(context, data, text),
+		ping: (context, payload) => events.ping(context, payload),
+		pong: (context, payload) => events.pong(context, payload),
+		close: (context, code, reason, initiator, clean) => events.close(context, code, reason, initiator, clean),
+		write,
+		end,
+		closing,
+		allocate: Buffer.allocUnsafe,
+	};
+}
+
+/**
+ * Drives `connection` from `socket`, whose opening handshake is done. `head` is what was received behind it. The first
+ * events come in a later turn.
+ */
+export function driveSocket(socket: Socket, connection: Driven, head: Uint8Array): void {
+	(socket as DrivenSocket)[kConnection] = connection;
+	// The closing handshake decides when our half closes, not the arrival of the peer's FIN.
+	socket.allowHalfOpen = true;
+	socket.setTimeout(0);
+	socket.setNoDelay(true);
+	socket.on("error", onError);
+	socket.on("close", onClose);
+	socket.on("end", onEnd);
+	socket.on("drain", onDrain);
+	socket.on("data", onData);
+	if (head.length > 0) {
+		socket.unshift(head);
+	}
+	socket.resume();
+	if (socket.destroyed) {
+		// Its "close" may have gone by already. A second end changes nothing.
+		process.nextTick(() => connection.receiveEnd());
+	}
+}
+
+function onData(this: DrivenSocket, chunk: Uint8Array): void {
+	receiving = this;
+	try {
+		this[kConnection]?.receive(chunk);
+	} finally {
+		receiving = undefined;
+		flush(this);
+	}
+	if (this.writableNeedDrain) {
+		this.pause();
+	}
+}
+
+function onDrain(this: DrivenSocket): void {
+	this.resume();
+}
+
+function onEnd(this: DrivenSocket): void {
+	this[kConnection]?.receiveEnd();
+}
+
+function onClose(this: DrivenSocket): void {
+	leaving.delete(this);
+	this[kConnection]?.receiveEnd();
+}
+
+/** An unheard "error" would end the process; "close" follows it and says what there is to say. */
+export function onError(): void {}
+
+function write(context: SocketContext, bytes: Uint8Array): void {
+	if (context.socket === receiving) {
+		pieces.push(bytes);
+	} else {
+		context.socket.write(bytes);
+	}
+}
+
+function flush(socket: Socket): void {
+	if (pieces.length === 0) {
+		return;
+	}
+	const written = pieces;
+	pieces = [];
+	if (written.length === 1) {
+		socket.write(written[0]!);
+		return;
+	}
+	let bytes = 0;
+	for (const piece of written) {
+		bytes += piece.length;
+	}
+	if (bytes <= JOIN_BELOW) {
+		socket.write(Buffer.concat(written, bytes));
+		return;
+	}
+	socket.cork();
+	for (const piece of written) {
+		socket.write(piece);
+	}
+	socket.uncork();
+}
+
+function end(context: SocketContext): void {
+	const { socket } = context;
+	if (socket === receiving) {
+		flush(socket);
+	}
+	socket.end();
+	// There is no "drain" after `end`, and the peer's FIN must still be seen.
+	socket.resume();
+}
+
+function closing(context: SocketContext): void {
+	leaving.add(context.socket);
+	// Not unref'd: where the last connection closes, its peer is still given its time, and no more.
+	sweeper ??= setInterval(sweep, SWEEP_MS);
+}
+
+function sweep(): void {
+	const now = performance.now();
+	for (const socket of leaving) {
+		if (socket[kConnection]?.checkDeadlines(now) === true) {
+			leaving.delete(socket);
+			socket.destroy();
+		}
+	}
+	if (leaving.size === 0) {
+		clearInterval(sweeper);
+		sweeper = undefined;
+	}
+}

@@ -1,0 +1,4 @@
+export { acceptSocket, refuseSocket, type SocketAcceptOptions } from "./accept.ts";
+export { type Connected, type ConnectOptions, connectWebSocket } from "./connect.ts";
+export { driveSocket, type SocketContext, type SocketEvents, socketHandler } from "./drive.ts";
+export { randomKey, randomMask, sha1Base64 } from "./sha1.ts";
