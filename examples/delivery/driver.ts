@@ -32,7 +32,16 @@ const client = connect<typeof contract>(options.gateway, {
 	maxBackoffMs: 2000,
 	onError: (error) => console.error(`${error.code}: ${error.message}`),
 });
-client.on("state", (state, why) => console.log(why === undefined ? state : `${state}: ${why.message}`));
+let wasConnected = false;
+client.on("state", (state, why) => {
+	// The gateway may take longer to start than this program; that is no news.
+	if (state === "connected") {
+		console.log(wasConnected ? "connected again" : "connected");
+		wasConnected = true;
+	} else if (state === "closed" || (state === "waiting" && wasConnected)) {
+		console.log(`${state}: ${why?.message}`);
+	}
+});
 
 for (const delivery of deliveries.values()) {
 	drive(delivery);

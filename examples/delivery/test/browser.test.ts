@@ -1,4 +1,6 @@
 /** What a customer sees, in headless Chromium, with gateway, pages and driver as `npm start` runs them. */
+import { existsSync } from "node:fs";
+import { delimiter, resolve } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { requires } from "../../../test/requires.ts";
@@ -19,6 +21,12 @@ const FLAGS = [
 let show: Show;
 let browser: Browser;
 let context: BrowserContext;
+
+/** Playwright does not look a program up on the path. */
+function absolute(program: string): string {
+	const places = (process.env.PATH ?? "").split(delimiter).map((folder) => resolve(folder, program));
+	return places.find((place) => existsSync(place)) ?? program;
+}
 
 /** Everything that reached a page over WebSockets, as text. */
 function framesOf(page: Page): string[] {
@@ -55,10 +63,8 @@ async function positionsGoOn(page: Page): Promise<void> {
 
 chromiumProgram.describe("the customer's page", () => {
 	beforeAll(async () => {
-		[show, browser] = await Promise.all([
-			Show.start("--speed", "2", "--interval", "50", "--rest", "1"),
-			chromium.launch({ executablePath: chromiumProgram.path, args: FLAGS }),
-		]);
+		browser = await chromium.launch({ executablePath: absolute(chromiumProgram.path), args: FLAGS });
+		show = await Show.start("--speed", "2", "--interval", "50", "--rest", "1");
 	});
 
 	afterAll(async () => {
