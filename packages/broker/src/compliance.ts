@@ -7,26 +7,14 @@
  * It waits for events and never for time; your framework's time limit catches what does not come. A case that needs
  * what the broker cannot do in a test (move the clock, restart, lose a log) is left out by name, see `can`.
  */
-import type { Broker, Durability } from "./broker.ts";
+import type { Durability } from "./broker.ts";
 import { same } from "./compliance/claims.ts";
 import { deliveryCases } from "./compliance/delivery.ts";
 import { logCases } from "./compliance/log.ts";
 import { recordCases } from "./compliance/records.ts";
+import type { CaseTable, ComplianceSubject } from "./compliance/subject.ts";
 
-/** One empty store, for one case. */
-export interface ComplianceSubject {
-	readonly broker: Broker;
-	/** Another node on the same store. */
-	node(): Promise<Broker>;
-	/** Lets this much time pass for the store. */
-	advance?(ms: number): void | Promise<void>;
-	/** Ends all nodes, and opens the same store as after a restart of the process. */
-	reopen?(): Promise<Broker>;
-	/** Makes the store lose a channel's log, as a failover may. */
-	lose?(channel: string): void | Promise<void>;
-	/** Ends all nodes that are still open, and removes the store. */
-	close(): Promise<void>;
-}
+export type { ComplianceSubject } from "./compliance/subject.ts";
 
 export type ComplianceAbility = "advance" | "reopen" | "lose";
 
@@ -43,9 +31,6 @@ export interface ComplianceApi {
 	it(title: string, body: () => Promise<void>): void;
 	readonly skip?: (title: string) => void;
 }
-
-/** Cases by title. */
-export type CaseTable = Readonly<Record<string, (subject: ComplianceSubject) => Promise<void>>>;
 
 /** Which ability a case needs: those that are not listed need none. */
 const NEEDS: Readonly<Record<string, ComplianceAbility>> = {

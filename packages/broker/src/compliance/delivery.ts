@@ -1,6 +1,6 @@
 /** What nodes are told of, and that it joins what they read without a seam. */
-import type { CaseTable } from "../compliance.ts";
 import { claim, json, KEEP, Listening, publish, read, refused, same, texts } from "./claims.ts";
+import type { CaseTable } from "./subject.ts";
 
 const TEN = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 

@@ -1,6 +1,6 @@
 /** What a channel's log keeps, counts and gives back. */
-import type { CaseTable } from "../compliance.ts";
 import { bytesOf, claim, json, KEEP, publish, read, refused, same, texts } from "./claims.ts";
+import type { CaseTable } from "./subject.ts";
 
 async function publishAll(broker: Parameters<typeof publish>[0], channel: string, values: readonly string[]) {
 	const offsets: number[] = [];

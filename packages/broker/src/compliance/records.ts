@@ -1,6 +1,6 @@
 /** The small records: sessions, replies, leases. */
-import type { CaseTable } from "../compliance.ts";
 import { bytesOf, refused, same, textOf } from "./claims.ts";
+import type { CaseTable } from "./subject.ts";
 
 const MINUTE_MS = 60_000;
 
