@@ -21,8 +21,8 @@ export const Position = z.object({
 	remaining: z.number().nonnegative(),
 	/** Counts this order's drives: the show begins afresh when the car has arrived. */
 	trip: z.int().positive(),
-	/** The customer's last message that reached the driver. */
-	heard: z.string().max(500).optional(),
+	/** The customer's last message that reached the driver, and how many did. */
+	heard: z.object({ message: z.string().max(500), count: z.int().positive() }).optional(),
 	/** When the driver's program sent this, milliseconds since 1970. */
 	sentAt: z.number(),
 });

@@ -32,12 +32,12 @@ const PARKING_M = 20;
 /** By order id. Order 123 is the recorded way out; order 456 the way back, and from there the way out again. */
 export const deliveries: ReadonlyMap<string, Delivery> = new Map(
 	[
-		{ orderId: "123", what: "Two loaves and a fig cake", driver: "Ana", car: "white van", leg: out, headStart: 0 },
+		{ orderId: "123", what: "Two loaves and a fig cake", driver: "Ana", car: "blue van", leg: out, headStart: 0 },
 		{
 			orderId: "456",
 			what: "A crate of apples",
 			driver: "Luka",
-			car: "grey estate car",
+			car: "blue estate car",
 			leg: join(cut(back, 0, back.lengthM - PARKING_M), cut(out, PARKING_M, 1320)),
 			headStart: 0.2,
 		},

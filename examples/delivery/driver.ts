@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { connect } from "tidewire/client";
-import type { delivery as contract } from "./contract.ts";
+import type { delivery as contract, Position } from "./contract.ts";
 import { type Delivery, deliveries, positionAt } from "./deliveries.ts";
 
 const { values: options } = parseArgs({
@@ -38,8 +38,8 @@ client.on("state", (state, why) => {
 	if (state === "connected") {
 		console.log(wasConnected ? "connected again" : "connected");
 		wasConnected = true;
-	} else if (state === "closed" || (state === "waiting" && wasConnected)) {
-		console.log(`${state}: ${why?.message}`);
+	} else if (why !== undefined && (state === "closed" || (state === "waiting" && wasConnected))) {
+		console.log(`${state}: ${why.message}`);
 	}
 });
 
@@ -55,15 +55,18 @@ process.once("SIGINT", stop);
 /** Publishes one car's positions and listens to its customer. */
 function drive(delivery: Delivery): void {
 	const channel = client.channel(`order_${delivery.orderId}`);
-	let heard: { readonly trip: number; readonly message: string } | undefined;
+	let heard: Position["heard"];
 	let trip = 0;
 	let underWay = false;
 	client.channel(`driver_${delivery.orderId}`).subscribe(
 		({ message }) => {
 			console.log(`order ${delivery.orderId}, the customer says: ${JSON.stringify(message)}`);
-			heard = { trip, message };
+			heard = { message, count: (heard?.count ?? 0) + 1 };
 		},
-		{ onGap: ({ from, to }) => console.error(`order ${delivery.orderId}: messages ${from} to ${to} are lost`) },
+		{
+			onGap: ({ from, to }) => console.error(`order ${delivery.orderId}: messages ${from} to ${to} are lost`),
+			onReset: () => console.error(`order ${delivery.orderId}: the gateway restarted, messages may be lost`),
+		},
 	);
 	setInterval(async () => {
 		// Positions do not queue: while one is on its way, or no connection stands, newer ones make it worthless.
@@ -76,9 +79,8 @@ function drive(delivery: Delivery): void {
 			trip = position.trip;
 			console.log(`order ${delivery.orderId}: drive ${trip} begins, ${position.eta} to go`);
 		}
-		const spoken = heard?.trip === trip ? { heard: heard.message } : {};
 		try {
-			await channel.publish({ ...position, ...spoken, sentAt: Date.now() }, { timeoutMs: 5000 });
+			await channel.publish({ ...position, ...(heard && { heard }), sentAt: Date.now() }, { timeoutMs: 5000 });
 		} catch (error) {
 			console.error(`order ${delivery.orderId}: a position was not accepted: ${(error as Error).message}`);
 		} finally {

@@ -119,21 +119,25 @@ function progress(percent: number): void {
 }
 
 /** The form: sent, then acknowledged by the gateway, then heard by the driver, whose positions say what was heard. */
-function contactForm(): { onContact: View["onContact"]; heard(message: string | undefined): void } {
+function contactForm(): { onContact: View["onContact"]; heard(heard: Position["heard"]): void } {
 	const form = byId("contact") as HTMLFormElement;
 	const input = byId("message") as HTMLInputElement;
 	const button = form.querySelector<HTMLButtonElement>(".send button") as HTMLButtonElement;
 	let send: (message: string) => Promise<void> = () => Promise.reject(new Error("not connected yet"));
-	let acknowledged: string | undefined;
-	let heardLast: string | undefined;
+	/** What the gateway has acknowledged, and how many messages the driver had heard when it was written. */
+	let acknowledged: { readonly message: string; readonly after: number } | undefined;
+	let heardLast: Position["heard"];
 	const say = (state: "sending" | "sent" | "received" | "failed", words: string): void => {
 		const shown = byId("contact-state");
 		shown.dataset.state = state;
 		shown.textContent = words;
 	};
 	const tellIfHeard = (): void => {
-		if (acknowledged !== undefined && acknowledged === heardLast) {
-			say("received", `Driver received your message: “${acknowledged}”`);
+		if (
+			acknowledged?.message === heardLast?.message &&
+			(heardLast?.count ?? 0) > (acknowledged?.after ?? Number.POSITIVE_INFINITY)
+		) {
+			say("received", `Driver received your message: “${heardLast?.message}”`);
 			acknowledged = undefined;
 		}
 	};
@@ -149,12 +153,13 @@ function contactForm(): { onContact: View["onContact"]; heard(message: string | 
 		if (message === "") {
 			return;
 		}
+		const after = heardLast?.count ?? 0;
 		button.disabled = true;
 		say("sending", "Sending…");
 		send(message)
 			.then(() => {
 				input.value = "";
-				acknowledged = message;
+				acknowledged = { message, after };
 				say("sent", "Sent to the driver");
 				tellIfHeard();
 			})
@@ -169,8 +174,8 @@ function contactForm(): { onContact: View["onContact"]; heard(message: string | 
 		onContact(given) {
 			send = given;
 		},
-		heard(message) {
-			heardLast = message;
+		heard(heard) {
+			heardLast = heard;
 			tellIfHeard();
 		},
 	};

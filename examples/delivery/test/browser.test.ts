@@ -52,6 +52,23 @@ async function openOrder(orderId: string, variant: "sdk" | "plain"): Promise<{ p
 	return { page, frames };
 }
 
+/** Runs in a page: what the gateway answers when the page's token asks for a channel. */
+function subscribeByToken({ gateway, channel }: { gateway: string; channel: string }): Promise<string> {
+	const socket = new WebSocket(`ws://${gateway}/connect`, "tidewire.v1.json");
+	return new Promise((resolve) => {
+		socket.addEventListener("open", () => {
+			socket.send(JSON.stringify({ action: "auth", token: document.body.dataset.token }));
+			socket.send(JSON.stringify({ id: "ask", action: "subscribe", channel }));
+		});
+		socket.addEventListener("message", ({ data }) => {
+			const { ack, error } = JSON.parse(String(data)) as { ack?: unknown; error?: { code: string } };
+			if (ack === "ask") {
+				resolve(error?.code ?? "subscribed");
+			}
+		});
+	});
+}
+
 const eta = async (page: Page): Promise<number> => Number(await page.locator("#eta").getAttribute("data-seconds"));
 const carAt = (page: Page): Promise<string | null> => page.locator("#map .car").getAttribute("transform");
 const received = async (page: Page): Promise<number> => Number(await page.locator("#received").textContent());
@@ -127,8 +144,10 @@ chromiumProgram.describe("the customer's page", () => {
 				`ws://${gateway}${path}`,
 			);
 		expect(await outcome("/track?orderId=123")).toBe("opened");
+		expect(await page.evaluate(subscribeByToken, { gateway, channel: "order_123" })).toBe("subscribed");
 		expect(await outcome(`/track?orderId=${orderId}`)).toBe("refused");
 		expect(await outcome(`/connect?channel=order_${orderId}`)).toBe("refused");
+		expect(await page.evaluate(subscribeByToken, { gateway, channel: `order_${orderId}` })).toBe("forbidden");
 		const answer = await page.goto(new URL(`/orders/${orderId}`, page.url()).href);
 		expect(answer?.status()).toBe(403);
 	});
