@@ -7,7 +7,7 @@ import { OPCODE } from "./opcode.ts";
 
 export interface Violation {
 	readonly code: number;
-	/** At most 123 bytes of ASCII, so that it fits a close frame. */
+	/** At most 123 bytes, so that it fits a close frame. */
 	readonly text: string;
 }
 

@@ -27,7 +27,7 @@ const DEFAULT_LIMITS = resolveLimits();
 
 /**
  * Performs the server's half of the opening handshake on `socket` and drives the connection from it. Undefined where
- * the request was refused; the refusal is sent, and the socket closed after it. Events come in a later turn.
+ * the request was refused; the refusal is sent, and the socket closed after it. No event comes before this returns.
  */
 export function acceptSocket<Context extends SocketContext>(
 	request: UpgradeRequest,

@@ -53,8 +53,8 @@ export function socketHandler<Context extends SocketContext>(events: SocketEvent
 }
 
 /**
- * Drives `connection` from `socket`, whose opening handshake is done. `head` is what was received behind it. The first
- * events come in a later turn.
+ * Drives `connection` from `socket`, whose opening handshake is done. `head` is what was received behind it. Its events
+ * do not come before this call has returned.
  */
 export function driveSocket(socket: Socket, connection: Driven, head: Uint8Array): void {
 	(socket as DrivenSocket)[kConnection] = connection;
@@ -66,6 +66,8 @@ export function driveSocket(socket: Socket, connection: Driven, head: Uint8Array
 	socket.on("close", onClose);
 	socket.on("end", onEnd);
 	socket.on("drain", onDrain);
+	// A flowing socket would emit `head` from within `unshift`; a paused one starts in a later turn.
+	socket.pause();
 	socket.on("data", onData);
 	if (head.length > 0) {
 		socket.unshift(head);
@@ -99,8 +101,9 @@ function onEnd(this: DrivenSocket): void {
 }
 
 function onClose(this: DrivenSocket): void {
-	leaving.delete(this);
 	this[kConnection]?.receiveEnd();
+	leaving.delete(this);
+	rest();
 }
 
 /** An unheard "error" would end the process; "close" follows it and says what there is to say. */
@@ -163,6 +166,11 @@ function sweep(): void {
 			socket.destroy();
 		}
 	}
+	rest();
+}
+
+/** No timer runs while nothing is waited for. */
+function rest(): void {
 	if (leaving.size === 0) {
 		clearInterval(sweeper);
 		sweeper = undefined;
