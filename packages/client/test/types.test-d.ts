@@ -1,0 +1,91 @@
+/** K1: what a contract says, the client's calls are typed by. Checked by the type checker; never run. */
+import { action, channel, contract } from "@tidewire/contract";
+import { z } from "zod";
+import { type Client, connect } from "../src/index.ts";
+
+const delivery = contract({
+	channels: {
+		"order_{orderId}": channel({
+			data: z.object({ lat: z.number(), eta: z.string().transform((text) => text.length) }),
+		}),
+		notices: channel({ data: z.string() }),
+	},
+	actions: {
+		contact_driver: action({ input: z.object({ message: z.string() }), output: z.object({ read: z.boolean() }) }),
+		ask: action({ input: z.object({ q: z.string() }), stream: z.object({ word: z.string() }) }),
+		refresh: action(),
+	},
+});
+
+const tw = connect<typeof delivery>("wss://host/connect", { token: async () => "t" });
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function same<A, B>(_equal: Equal<A, B>): void {}
+
+export async function channels(): Promise<void> {
+	const order = tw.channel("order_123");
+	// Subscribers get what the schema puts out, publishers give what it takes.
+	order.subscribe((data, message) => {
+		same<typeof data, { lat: number; eta: number }>(true);
+		same<typeof message.data, { lat: number; eta: number }>(true);
+	});
+	for await (const { lat, eta } of order) {
+		same<typeof lat, number>(true);
+		same<typeof eta, number>(true);
+	}
+	for await (const { data, position } of order.messages({ since: "e:1", bufferMessages: 10 })) {
+		same<typeof data.lat, number>(true);
+		same<typeof position, string>(true);
+	}
+	const position = await order.publish({ lat: 1, eta: "3 minutes" }, { key: "car", echo: false });
+	same<typeof position, string>(true);
+	same<Awaited<ReturnType<typeof order.history>>["messages"][number]["data"], { lat: number; eta: number }>(true);
+
+	// @ts-expect-error eta is published as text
+	await order.publish({ lat: 1, eta: 3 });
+	// @ts-expect-error a field is missing
+	await order.publish({ lat: 1 });
+	// @ts-expect-error no such option
+	await order.publish({ lat: 1, eta: "" }, { keys: "x" });
+	// @ts-expect-error no pattern matches
+	tw.channel("ordr_123");
+	tw.channel(`order_${Math.random()}`).subscribe(({ lat }) => lat);
+	// @ts-expect-error no such field
+	tw.channel("order_1").subscribe(({ lng }) => lng);
+	// @ts-expect-error notices are strings
+	await tw.channel("notices").publish(5);
+}
+
+export async function actions(): Promise<void> {
+	const output = await tw.action("contact_driver", { message: "hi" }, { timeoutMs: 1_000 });
+	same<typeof output, { read: boolean }>(true);
+	await tw.action("refresh");
+	for await (const item of tw.stream("ask", { q: "why" })) {
+		same<typeof item, { word: string }>(true);
+	}
+
+	// @ts-expect-error no such action
+	await tw.action("contact", { message: "hi" });
+	// @ts-expect-error the input's field is `message`
+	await tw.action("contact_driver", { text: "hi" });
+	// @ts-expect-error the input is missing
+	await tw.action("contact_driver");
+	// @ts-expect-error contact_driver does not stream
+	tw.stream("contact_driver", { message: "hi" });
+}
+
+export async function untyped(): Promise<void> {
+	const wide = connect("wss://host/connect");
+	wide.channel("anything").subscribe((data) => same<typeof data, unknown>(true));
+	await wide.channel("anything").publish({ any: "thing" });
+	same<Awaited<ReturnType<typeof wide.action>>, unknown>(true);
+	for await (const item of wide.stream("ask")) {
+		same<typeof item, unknown>(true);
+	}
+	const off: () => void = wide.on("state", (state, why) => [state === "offline", why?.code === "unavailable"]);
+	off();
+	// @ts-expect-error no such event
+	wide.on("open", () => {});
+}
+
+export const typed: Client<typeof delivery> = tw;
