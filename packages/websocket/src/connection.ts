@@ -7,12 +7,13 @@
  * an idle connection is this one object.
  */
 import { WebSocketError } from "./errors.ts";
+import { assertPayload, buildFrame, controlPayload } from "./frame/build.ts";
 import { CLOSE, closeBody, parseCloseBody } from "./frame/close.ts";
-import { type FrameHeader, frameLength, headerSize, readHeader, writeFrameHeader } from "./frame/header.ts";
+import { type FrameHeader, headerSize, readHeader } from "./frame/header.ts";
 import { applyMask } from "./frame/mask.ts";
 import { OPCODE, type Opcode } from "./frame/opcode.ts";
 import { PartialFrame } from "./frame/partial.ts";
-import { headerViolation, MAX_CONTROL_BYTES, type Violation } from "./frame/rules.ts";
+import { headerViolation, type Violation } from "./frame/rules.ts";
 import type { Handler, Initiator } from "./handler.ts";
 import type { ResolvedLimits } from "./limits.ts";
 import { Assembly, tooLarge } from "./message/assembly.ts";
@@ -25,9 +26,6 @@ export type Role = "server" | "client";
 export type MaskSource = () => number;
 
 const EMPTY = new Uint8Array(0);
-const encoder = new TextEncoder();
-/** Where short texts are encoded before their length is known. Used within one call, so one for all. */
-const scratch = new Uint8Array(16 * 1024);
 /** The header under inspection. Read into locals before any handler is called, so one for all. */
 const header: FrameHeader = { first: 0, masked: false, shortLength: 0, length: 0, topBit: false, key: 0 };
 
@@ -95,7 +93,8 @@ export class Connection<Context> {
 
 	/** Sends a text message. Bytes must be UTF-8 and are not checked. False: no longer open, nothing was sent. */
 	sendText(text: string | Uint8Array): boolean {
-		return this.phase === "open" && this.sendPayload(OPCODE.text, text);
+		assertPayload(text);
+		return this.send(OPCODE.text, text);
 	}
 
 	/** Sends a binary message; the bytes are copied. False: no longer open, nothing was sent. */
@@ -103,7 +102,7 @@ export class Connection<Context> {
 		if (!(bytes instanceof Uint8Array)) {
 			throw new WebSocketError("invalid_argument", `a binary message is a Uint8Array, not ${typeof bytes}`);
 		}
-		return this.phase === "open" && this.sendPayload(OPCODE.binary, bytes);
+		return this.send(OPCODE.binary, bytes);
 	}
 
 	/**
@@ -120,12 +119,12 @@ export class Connection<Context> {
 
 	/** Throws `WebSocketError` (`payload_too_large`) above 125 bytes. False: no longer open, nothing was sent. */
 	ping(payload: string | Uint8Array = EMPTY): boolean {
-		return this.sendControl(OPCODE.ping, payload);
+		return this.send(OPCODE.ping, controlPayload(payload));
 	}
 
 	/** A pong that nobody asked for (RFC 6455 §5.5.3); pings are answered without it. As `ping`. */
 	pong(payload: string | Uint8Array = EMPTY): boolean {
-		return this.sendControl(OPCODE.pong, payload);
+		return this.send(OPCODE.pong, controlPayload(payload));
 	}
 
 	/**
@@ -136,7 +135,7 @@ export class Connection<Context> {
 	close(code: number = CLOSE.normal, reason = ""): void {
 		const body = closeBody(code, reason);
 		if (this.phase === "open") {
-			this.writeFrame(OPCODE.close, body, body.length);
+			this.send(OPCODE.close, body);
 			this.move("close-sent");
 		}
 	}
@@ -152,7 +151,7 @@ export class Connection<Context> {
 			return;
 		}
 		if (phase === "open") {
-			this.writeFrame(OPCODE.close, body, body.length);
+			this.send(OPCODE.close, body);
 		}
 		this.settle("failed", code, reason, "local", false);
 	}
@@ -253,7 +252,7 @@ export class Connection<Context> {
 			}
 		}
 		if (unanswered !== undefined && this.phase === "open") {
-			this.writeFrame(OPCODE.pong, unanswered, unanswered.length);
+			this.send(OPCODE.pong, unanswered);
 		}
 	}
 
@@ -316,7 +315,7 @@ export class Connection<Context> {
 			this.handler.pong(this.context, payload);
 		} else {
 			if (answer) {
-				this.writeFrame(OPCODE.pong, payload, payload.length);
+				this.send(OPCODE.pong, payload);
 			}
 			this.handler.ping(this.context, payload);
 		}
@@ -331,7 +330,7 @@ export class Connection<Context> {
 		const initiator = this.phase === "open" ? "remote" : "local";
 		if (this.phase === "open") {
 			// §5.5.1: answer with a close frame, typically with the same code.
-			this.writeFrame(OPCODE.close, payload, payload.length);
+			this.send(OPCODE.close, payload);
 		}
 		const transition = this.mask === undefined ? "handshake-done-as-server" : "handshake-done-as-client";
 		this.settle(transition, body.code, body.reason, initiator, true);
@@ -365,52 +364,13 @@ export class Connection<Context> {
 		this.message = undefined;
 	}
 
-	private sendPayload(opcode: Opcode, payload: string | Uint8Array): boolean {
-		if (typeof payload !== "string") {
-			if (!(payload instanceof Uint8Array)) {
-				throw new WebSocketError("invalid_argument", `a payload is a string or a Uint8Array, not ${typeof payload}`);
-			}
-			this.writeFrame(opcode, payload, payload.length);
-		} else if (payload.length * 3 <= scratch.length) {
-			this.writeFrame(opcode, scratch, encoder.encodeInto(payload, scratch).written);
-		} else {
-			const bytes = encoder.encode(payload);
-			this.writeFrame(opcode, bytes, bytes.length);
+	/** Sends a frame where the connection is open. */
+	private send(opcode: Opcode, payload: string | Uint8Array): boolean {
+		if (this.phase !== "open") {
+			return false;
 		}
+		this.handler.write(this.context, buildFrame(opcode, payload, this.mask?.(), this.handler.allocate));
 		return true;
-	}
-
-	private sendControl(opcode: Opcode, payload: string | Uint8Array): boolean {
-		const bytes = typeof payload === "string" ? encoder.encode(payload) : payload;
-		if (!(bytes instanceof Uint8Array)) {
-			// A number here has cost others uninitialised memory on the wire (CVE-2016-10518).
-			throw new WebSocketError("invalid_argument", `a payload is a string or a Uint8Array, not ${typeof payload}`);
-		}
-		if (bytes.length > MAX_CONTROL_BYTES) {
-			const text = `a control frame of ${bytes.length} bytes, at most 125 (RFC 6455 §5.5)`;
-			throw new WebSocketError("payload_too_large", text);
-		}
-		return this.phase === "open" && this.sendPayload(opcode, bytes);
-	}
-
-	/** Header and the first `length` bytes of `payload` in one allocation, masked where we are the client. */
-	private writeFrame(opcode: Opcode, payload: Uint8Array, length: number): void {
-		const { handler, mask } = this;
-		const size = frameLength(length) + length + (mask === undefined ? 0 : 4);
-		const frame = handler.allocate === undefined ? new Uint8Array(size) : handler.allocate(size);
-		const key = mask?.();
-		const at = writeFrameHeader(frame, 0, opcode, length, key === undefined ? undefined : { key });
-		if (length < 64) {
-			for (let index = 0; index < length; index++) {
-				frame[at + index] = payload[index]!;
-			}
-		} else {
-			frame.set(length === payload.length ? payload : payload.subarray(0, length), at);
-		}
-		if (key !== undefined) {
-			applyMask(frame, at, size, key);
-		}
-		handler.write(this.context, frame);
 	}
 }
 
