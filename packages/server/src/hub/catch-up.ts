@@ -30,9 +30,10 @@ export class CatchUp implements LaggardCare {
 			return;
 		}
 		const { channel } = subscription;
-		if (subscription.policy === "skip") {
+		const policy = subscription.presentPolicy;
+		if (policy === "skip") {
 			this.#gap(subscription, channel.head, "slow");
-		} else if (subscription.policy === "disconnect" && subscription.cursor < channel.log.tail) {
+		} else if (policy === "disconnect" && subscription.cursor < channel.log.tail) {
 			subscription.subscriber.lost(subscription, "gap");
 			return;
 		} else {
@@ -57,7 +58,7 @@ export class CatchUp implements LaggardCare {
 			return;
 		}
 		const entries = channel.log.after(subscription.cursor).map((logged) => logged.entry);
-		if (subscription.policy === "conflate") {
+		if (subscription.presentPolicy === "conflate") {
 			this.#conflate(subscription, entries);
 			return;
 		}
@@ -112,7 +113,7 @@ export class CatchUp implements LaggardCare {
 	/** Delivers a page, or keeps it for conflation. How far it reached. */
 	#takePage(subscription: Subscription, page: Page, conflate: Entry[]): number {
 		const { channel, subscriber } = subscription;
-		const collects = subscription.policy === "conflate";
+		const collects = subscription.presentPolicy === "conflate";
 		let after = collects ? Math.max(subscription.cursor, conflate.at(-1)?.offset ?? 0) : subscription.cursor;
 		if (page.tail > after) {
 			this.#gap(subscription, page.tail, subscription.lagging ? "slow" : "lost");
@@ -148,14 +149,17 @@ export class CatchUp implements LaggardCare {
 	#conflate(subscription: Subscription, entries: readonly Entry[]): void {
 		const { channel, subscriber } = subscription;
 		const { encoding } = subscriber;
-		const to = entries.at(-1)?.offset ?? channel.head;
+		const to = entries.at(-1)?.offset;
+		if (to === undefined || to <= subscription.cursor) {
+			return;
+		}
 		const latest = new Map<string | undefined, Entry>();
 		for (const entry of entries) {
 			latest.delete(entry.key);
 			latest.set(entry.key, entry);
 		}
 		const from = subscription.cursor + 1;
-		if (encoding.codec.enveloped && (from < to || latest.size === 0)) {
+		if (encoding.codec.enveloped && from < to) {
 			subscriber.send(encoding.frame(encoding.codec.encode({ channel: channel.name, event: "conflated", from, to })));
 		}
 		for (const entry of latest.values()) {

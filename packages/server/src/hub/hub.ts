@@ -81,6 +81,7 @@ export class Hub implements BrokerListener {
 		channel.log.clear(position.offset);
 		for (const subscription of [...channel.subscriptions]) {
 			subscription.cursor = position.offset;
+			subscription.owed = position.offset;
 			channel.caughtUp(subscription);
 			const { subscriber } = subscription;
 			if (subscriber.encoding.codec.enveloped) {
@@ -111,6 +112,7 @@ export class Hub implements BrokerListener {
 			channel.add(subscription);
 			subscriber.subscriptions.push(subscription);
 			if (offset < channel.head) {
+				subscription.owed = channel.head;
 				channel.fellBehind(subscription);
 				this.flush.channel(channel);
 			}

@@ -32,6 +32,8 @@ export class Subscription {
 	readonly policy: SlowPolicy;
 	/** Every entry up to this offset has been handed to the connection, or announced as not coming. */
 	cursor: number;
+	/** Up to here everything is owed as it is, however slow the subscriber: what it missed while it was away. */
+	owed: number;
 	/** Its place in the channel's list; −1 once it has ended. */
 	index = -1;
 	/** Behind the head because its connection was blocked, or fell off the log. */
@@ -44,6 +46,12 @@ export class Subscription {
 		this.subscriber = subscriber;
 		this.policy = policy;
 		this.cursor = cursor;
+		this.owed = cursor;
+	}
+
+	/** The policy for what comes next: that for slow consumers begins where recovery ends. */
+	get presentPolicy(): SlowPolicy {
+		return this.cursor < this.owed ? "catch-up" : this.policy;
 	}
 
 	get ended(): boolean {
