@@ -10,6 +10,10 @@ import { suites } from "./runner/suites.ts";
 
 const root = dirname(import.meta.dirname);
 process.chdir(root);
+if (!process.stdout.isTTY) {
+	// Some programs colour whatever they say on CI; a log is easier to read and to search without.
+	process.env.NO_COLOR = "1";
+}
 
 /** The script behind a dependency's command, so that this very Node runs it and not another one on the path. */
 function script(dependency: string, name: string = dependency): string {
@@ -29,7 +33,7 @@ const steps: readonly Step[] = [
 	command("style (biome)", process.execPath, script("@biomejs/biome", "biome"), "check", "--error-on-warnings", "."),
 	command("packages compile (tsc -b)", process.execPath, tsc, "-b"),
 	command("sources, tests and type tests check (tsc)", process.execPath, tsc, "-p", "tsconfig.test.json"),
-	command("nothing dead or undeclared (knip)", process.execPath, script("knip")),
+	command("nothing dead or undeclared (knip)", process.execPath, script("knip"), "--no-config-hints"),
 	packages(tsc),
 	suites(script("vitest")),
 ];

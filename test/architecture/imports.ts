@@ -18,8 +18,8 @@ export interface SourceFile {
 	readonly imports: readonly Import[];
 }
 
-/** A computed specifier cannot be judged, so it is reported under this name, which no table allows. */
-export const COMPUTED = "<computed>";
+/** A computed specifier cannot be judged; a table may allow it under this name. */
+export const COMPUTED = "import(…)";
 
 /** All TypeScript files under a folder of the repository. */
 export function readSources(root: string, folder: string): readonly SourceFile[] {
