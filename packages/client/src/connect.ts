@@ -5,7 +5,7 @@ import type { Channel, History, IterateOptions, Message } from "./channel.ts";
 import type { Client, ConnectOptions, StreamOptions } from "./client.ts";
 import type { TidewireError } from "./error.ts";
 import { Inbox } from "./inbox.ts";
-import { Shell } from "./shell.ts";
+import { createShell, type Shell } from "./shell.ts";
 
 const BUFFER_ITEMS = 1_024;
 
@@ -16,7 +16,7 @@ const BUFFER_ITEMS = 1_024;
 export function connect<C extends Contract = Contract>(url: string | URL, options: ConnectOptions = {}): Client<C> {
 	const address = new URL(url, globalThis.location?.href);
 	address.protocol = address.protocol.replace("http", "ws");
-	const shell = new Shell(address.href, options);
+	const shell = createShell(address.href, options);
 	const client: Client<Contract> = {
 		get state() {
 			return shell.state;
@@ -64,10 +64,10 @@ function channelHandle(shell: Shell, name: string): Channel<unknown, unknown> {
 	return {
 		name,
 		get state() {
-			return shell.subscription(name)?.state ?? "ended";
+			return shell.subscriptions.get(name)?.state ?? "ended";
 		},
 		get position() {
-			return shell.subscription(name)?.position;
+			return shell.subscriptions.get(name)?.position;
 		},
 		subscribe: (listener, options = {}) =>
 			shell.subscribe(name, { ...options, onMessage: (message) => listener(message.data, message) }, options),

@@ -6,15 +6,16 @@
 /** `wake`: the page is shown again, or the machine was asleep; the connection may be dead without knowing. */
 export type NetworkEvent = "online" | "offline" | "wake";
 
+/** Functions that need no `this`. */
 export interface Environment {
 	/** Milliseconds on a clock that never goes back. */
-	now(): number;
+	readonly now: () => number;
 	/** Calls back once after so many milliseconds; returns how to prevent that. */
-	setTimer(callback: () => void, delayMs: number): () => void;
+	readonly setTimer: (callback: () => void, delayMs: number) => () => void;
 	/** At least 0, below 1. */
-	random(): number;
+	readonly random: () => number;
 	/** Tells of network events; returns how to stop. */
-	watchNetwork(listener: (event: NetworkEvent) => void): () => void;
+	readonly watchNetwork: (listener: (event: NetworkEvent) => void) => () => void;
 }
 
 /** The global things, as far as this runtime has them. */

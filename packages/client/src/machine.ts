@@ -213,7 +213,7 @@ export function step(connection: Connection, event: ConnectionEvent, moment: Mom
 	if ("serial" in event && event.serial !== connection.serial) {
 		return { connection, effects: [] };
 	}
-	if (event.type === "tick" && moment.now < (deadlineOf(connection, moment.terms) ?? Number.POSITIVE_INFINITY)) {
+	if (event.type === "tick" && moment.now < deadlineOf(connection, moment.terms)) {
 		return { connection, effects: [] };
 	}
 	// The table's type has made sure that the rule fits both; TypeScript cannot follow the two together.
@@ -222,7 +222,7 @@ export function step(connection: Connection, event: ConnectionEvent, moment: Mom
 }
 
 /** When the machine next wants a `tick`. */
-export function deadlineOf({ phase }: Connection, terms: Terms): number | undefined {
+export function deadlineOf({ phase }: Connection, terms: Terms): number {
 	switch (phase.name) {
 		case "authorizing":
 		case "connecting":
@@ -238,7 +238,7 @@ export function deadlineOf({ phase }: Connection, terms: Terms): number | undefi
 			return phase.until;
 		case "idle":
 		case "closed":
-			return undefined;
+			return Number.POSITIVE_INFINITY;
 	}
 }
 

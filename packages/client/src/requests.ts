@@ -9,7 +9,7 @@ import type { Ack, MessageId } from "@tidewire/protocol";
 import { TidewireError } from "./error.ts";
 
 /** Without an answer for so long on a connection that is there, a request is sent again. */
-export const RETRY_MS = 5_000;
+const RETRY_MS = 5_000;
 
 /** The part of the server's window in which we resend: the rest is for the way there. */
 const WINDOW_SHARE = 0.9;
@@ -25,181 +25,166 @@ export interface Answer {
 	reject(error: TidewireError): void;
 }
 
-interface Request {
+export interface Request {
 	readonly id: number;
 	readonly kind: RequestKind;
 	readonly payload: string | Uint8Array;
 	readonly expiresAt: number;
 	readonly answer: Answer;
-	/** When it was first written in the present session. */
-	firstWrittenAt: number | undefined;
-	/** When it was last written to the present socket. */
-	writtenAt: number | undefined;
 }
 
-export interface RequestLimits {
-	readonly maxRequests: number;
-	readonly maxBytes: number;
+/** A request, and when it was written: first in its session, and last to the present socket. */
+interface Waiting extends Request {
+	firstAt?: number | undefined;
+	lastAt?: number | undefined;
 }
 
-export class Requests {
-	readonly #limits: RequestLimits;
-	/** In the order of their ids, which is the order of the calls. */
-	readonly #waiting = new Map<MessageId, Request>();
-	#lastId = 0;
-	#bytes = 0;
-	#windowMs = 0;
-	#deadline = Number.POSITIVE_INFINITY;
-
-	constructor(limits: RequestLimits) {
-		this.#limits = limits;
-	}
-
+export interface Requests {
 	/** Ids are never used twice by one client, so they are new in each of its sessions. */
-	nextId(): number {
-		this.#lastId += 1;
-		return this.#lastId;
-	}
-
-	/** No later than the moment when `sweep` has something to do. */
-	get deadline(): number {
-		return this.#deadline;
-	}
-
+	nextId(): number;
 	/** Throws `queue_full` where there is no room. The caller then writes what `unwritten` gives. */
-	add(request: {
-		id: number;
-		kind: RequestKind;
-		payload: string | Uint8Array;
-		answer: Answer;
-		expiresAt: number;
-	}): void {
-		const { maxRequests, maxBytes } = this.#limits;
-		if (this.#waiting.size >= maxRequests || this.#bytes + request.payload.length > maxBytes) {
-			const text = `more than ${maxRequests} requests or ${maxBytes} bytes would wait (maxRequests, maxRequestBytes)`;
-			throw new TidewireError("queue_full", text);
-		}
-		this.#bytes += request.payload.length;
-		this.#waiting.set(request.id, { ...request, firstWrittenAt: undefined, writtenAt: undefined });
-		this.#deadline = Math.min(this.#deadline, request.expiresAt);
-	}
-
-	/** What is to be written now, in order; it counts as written. */
-	unwritten(now: number): readonly (string | Uint8Array)[] {
-		const payloads: (string | Uint8Array)[] = [];
-		for (const request of this.#waiting.values()) {
-			if (request.writtenAt === undefined) {
-				request.writtenAt = now;
-				request.firstWrittenAt ??= now;
-				payloads.push(request.payload);
-			}
-		}
-		if (payloads.length > 0) {
-			this.#deadline = Math.min(this.#deadline, now + RETRY_MS);
-		}
-		return payloads;
-	}
-
+	add(request: Request): void;
+	/** What is to be written now, in the order of the calls; it counts as written. */
+	unwritten(now: number): readonly (string | Uint8Array)[];
 	/** The server's answer, or its refusal. What nobody waits for is nothing to us. */
-	answered(id: MessageId, answer: Ack | TidewireError): void {
-		const request = this.#waiting.get(id);
-		if (request?.writtenAt === undefined) {
-			return;
-		}
-		if (answer instanceof TidewireError) {
-			this.#fail(request, answer);
-		} else {
-			this.#remove(request);
-			request.answer.resolve(answer);
-		}
-	}
-
+	answered(id: MessageId, answer: Ack | TidewireError): void;
 	/** The caller is no longer interested. True: the server has heard of it. */
-	forget(id: number): boolean {
-		const request = this.#waiting.get(id);
-		if (request) {
-			this.#remove(request);
-		}
-		return request?.writtenAt !== undefined;
-	}
-
+	forget(id: number): boolean;
 	/** The socket is gone. What was written waits to learn whether its session goes on; streams end. */
-	disconnected(): void {
-		for (const request of [...this.#waiting.values()]) {
-			request.writtenAt = undefined;
-			if (request.kind === "stream" && request.firstWrittenAt !== undefined) {
-				this.#fail(request, unknownOutcome("the connection was lost"));
-			}
-		}
-	}
-
+	disconnected(): void;
 	/** A connection is there, in the same session as before or in a new one. `unwritten` gives what to send. */
-	connected(resumed: boolean, windowMs: number, now: number): void {
-		for (const request of [...this.#waiting.values()]) {
-			if (request.firstWrittenAt === undefined) {
-				continue;
-			}
-			if (request.kind === "again") {
-				request.firstWrittenAt = undefined;
-			} else if (!resumed) {
-				this.#fail(request, unknownOutcome("its session is gone"));
-			} else if (now - request.firstWrittenAt >= this.#windowMs * WINDOW_SHARE) {
-				this.#fail(request, unknownOutcome("it was sent too long ago"));
-			}
-		}
-		this.#windowMs = windowMs;
-	}
-
+	connected(resumed: boolean, windowMs: number, now: number): void;
+	/** No later than the moment when `sweep` has something to do. */
+	deadline(): number;
 	/** Gives up what has waited too long; returns what to write again, while `connected`. */
-	sweep(now: number, connected: boolean): readonly (string | Uint8Array)[] {
-		const again: (string | Uint8Array)[] = [];
-		this.#deadline = Number.POSITIVE_INFINITY;
-		for (const request of [...this.#waiting.values()]) {
-			const { firstWrittenAt, kind } = request;
-			if (request.expiresAt <= now) {
-				const sent = firstWrittenAt !== undefined && kind !== "again";
-				const late = "no answer in time";
-				this.#fail(request, sent ? unknownOutcome(late) : new TidewireError("timeout", late));
-				continue;
-			}
-			this.#deadline = Math.min(this.#deadline, request.expiresAt);
-			if (!connected || kind === "stream" || request.writtenAt === undefined) {
-				continue;
-			}
-			if (request.writtenAt + RETRY_MS <= now) {
-				if (kind === "once" && firstWrittenAt !== undefined && now - firstWrittenAt >= this.#windowMs * WINDOW_SHARE) {
-					// Too late to ask again; the answer may still come.
-					request.writtenAt = Number.POSITIVE_INFINITY;
-					continue;
-				}
-				request.writtenAt = now;
-				again.push(request.payload);
-			}
-			this.#deadline = Math.min(this.#deadline, request.writtenAt + RETRY_MS);
-		}
-		return again;
-	}
-
+	sweep(now: number, connected: boolean): readonly (string | Uint8Array)[];
 	/** The client is closed. */
-	close(error: TidewireError): void {
-		for (const request of [...this.#waiting.values()]) {
-			const sent = request.kind !== "again" && request.firstWrittenAt !== undefined;
-			this.#fail(request, sent ? unknownOutcome("the client was closed", error) : error);
+	close(error: TidewireError): void;
+}
+
+export function createRequests(maxRequests: number, maxBytes: number): Requests {
+	/** In the order of their ids, which is the order of the calls. */
+	const waiting = new Map<MessageId, Waiting>();
+	let lastId = 0;
+	let bytes = 0;
+	let windowMs = 0;
+	let deadline = Number.POSITIVE_INFINITY;
+
+	function remove(request: Waiting): void {
+		if (waiting.delete(request.id)) {
+			bytes -= request.payload.length;
 		}
 	}
 
-	#fail(request: Request, error: TidewireError): void {
-		this.#remove(request);
+	function fail(request: Waiting, error: TidewireError): void {
+		remove(request);
 		request.answer.reject(error);
 	}
 
-	#remove(request: Request): void {
-		if (this.#waiting.delete(request.id)) {
-			this.#bytes -= request.payload.length;
+	/** The end of a request that the server may have heard of; `unsent` where it cannot have, or where that is no matter. */
+	function giveUp(request: Waiting, why: string, unsent?: TidewireError): void {
+		const sent = request.firstAt !== undefined && request.kind !== "again";
+		if (sent) {
+			fail(request, new TidewireError("unknown_outcome", `whether it was done is unknown: ${why}`));
+		} else if (unsent) {
+			fail(request, unsent);
 		}
 	}
+
+	const isForgotten = ({ firstAt = 0 }: Waiting, now: number): boolean => now - firstAt >= windowMs * WINDOW_SHARE;
+	const dueBy = (at: number): void => {
+		deadline = Math.min(deadline, at);
+	};
+	const all = (): readonly Waiting[] => [...waiting.values()];
+
+	return {
+		nextId() {
+			lastId += 1;
+			return lastId;
+		},
+		add(request) {
+			if (waiting.size >= maxRequests || bytes + request.payload.length > maxBytes) {
+				throw new TidewireError("queue_full", `${waiting.size} requests wait (maxRequests, maxRequestBytes)`);
+			}
+			bytes += request.payload.length;
+			waiting.set(request.id, { ...request });
+			dueBy(request.expiresAt);
+		},
+		unwritten(now) {
+			const fresh = all().filter(({ lastAt }) => lastAt === undefined);
+			for (const request of fresh) {
+				request.lastAt = now;
+				request.firstAt ??= now;
+				dueBy(now + RETRY_MS);
+			}
+			return fresh.map(({ payload }) => payload);
+		},
+		answered(id, answer) {
+			const request = waiting.get(id);
+			if (request?.lastAt === undefined) {
+				return;
+			}
+			if (answer instanceof TidewireError) {
+				fail(request, answer);
+			} else {
+				remove(request);
+				request.answer.resolve(answer);
+			}
+		},
+		forget(id) {
+			const request = waiting.get(id);
+			if (request) {
+				remove(request);
+			}
+			return request?.lastAt !== undefined;
+		},
+		disconnected() {
+			for (const request of all()) {
+				request.lastAt = undefined;
+				if (request.kind === "stream") {
+					giveUp(request, "the connection was lost");
+				}
+			}
+		},
+		connected(resumed, newWindowMs, now) {
+			for (const request of all()) {
+				if (!resumed || isForgotten(request, now)) {
+					giveUp(request, "its session is over");
+					request.firstAt = undefined;
+				}
+			}
+			windowMs = newWindowMs;
+		},
+		deadline: () => deadline,
+		sweep(now, connected) {
+			const again: (string | Uint8Array)[] = [];
+			deadline = Number.POSITIVE_INFINITY;
+			for (const request of all()) {
+				const { expiresAt, kind, lastAt, payload } = request;
+				if (expiresAt <= now) {
+					giveUp(request, TIMED_OUT, new TidewireError("timeout", TIMED_OUT));
+					continue;
+				}
+				dueBy(expiresAt);
+				// When it is too late to ask again, the answer may still come.
+				const mayRepeat = kind === "again" || (kind === "once" && !isForgotten(request, now));
+				if (!connected || lastAt === undefined || !mayRepeat) {
+					continue;
+				}
+				if (lastAt + RETRY_MS <= now) {
+					request.lastAt = now;
+					again.push(payload);
+				}
+				dueBy((request.lastAt ?? now) + RETRY_MS);
+			}
+			return again;
+		},
+		close(error) {
+			for (const request of all()) {
+				giveUp(request, "the client was closed", error);
+			}
+		},
+	};
 }
 
-function unknownOutcome(why: string, cause?: TidewireError): TidewireError {
-	return new TidewireError("unknown_outcome", `whether it was done is unknown: ${why}`, { cause });
-}
+const TIMED_OUT = "no answer in time";

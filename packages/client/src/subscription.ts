@@ -1,7 +1,6 @@
 /**
  * One channel's subscription, shared by all that listen to the channel in this client: where it is in the log, whether
- * the server serves it, and who is told. It decides when to ask again; `connect.ts` does the asking. No socket, no
- * clock.
+ * the server serves it, and who is told. It decides when to ask again; `subscriptions.ts` does the asking.
  */
 import { type ChannelMessage, formatPosition, type ServerMessage, type WireError } from "@tidewire/protocol";
 import { type Backoff, backoffMs } from "./backoff.ts";
@@ -10,26 +9,52 @@ import type { ClientEvents } from "./client.ts";
 import { afterGap, afterMessage, type Place, placeAt } from "./continuity.ts";
 import { fromWire, TidewireError } from "./error.ts";
 
+/** From where a subscription begins. */
+export type Start = Pick<SubscribeOptions, "since" | "rewind">;
+
 /** Whoever wants a channel's messages. */
-export interface Listener extends Omit<SubscribeOptions, "since" | "rewind"> {
+export interface Listener extends Omit<SubscribeOptions, keyof Start> {
 	onMessage(message: Message<unknown>): void;
 	/** Nothing more will come. Without an error: the client was closed by its owner. */
 	onEnd?(error: TidewireError | undefined): void;
 }
 
-/** What a subscription tells the client besides its listeners. */
+/** What a subscription needs of the client around it. */
 export interface SubscriptionOwner {
+	now(): number;
+	random(): number;
 	/** Tells the client's own listeners; false: there is none. */
 	emit<E extends "gap" | "reset">(event: E, ...told: Parameters<ClientEvents[E]>): boolean;
 	error(error: TidewireError): void;
 	/** Runs the application's code; what it throws is its own business. */
 	call(callback: () => void): void;
+	/** The server is to forget this channel. */
+	unsubscribe(channel: string): void;
+	/** The server broke the rules in a way that the connection does not survive. */
+	fault(error: TidewireError): void;
 }
 
-/** What to ask the server for. */
-export interface Wanted {
-	readonly since: string | null;
-	readonly rewind: SubscribeOptions["rewind"];
+export type ChannelServerMessage = Extract<ServerMessage, { channel: string; ack?: never }>;
+
+export interface Subscription {
+	readonly channel: string;
+	readonly state: ChannelState;
+	readonly position: string | undefined;
+	/** While `waiting`, when to ask; while `subscribing`, when the answer is overdue; else never. */
+	readonly dueAt: number;
+	/** Tells one more; returns how to stop, which says whether that was the last one. */
+	add(listener: Listener): () => boolean;
+	/** It is being asked for, from `position`; returns how far to rewind where there is none yet. */
+	asked(): SubscribeOptions["rewind"];
+	/** The server's answer, not yet checked. */
+	answered(position: unknown, recovered: unknown): void;
+	/** The server does not serve it, now (`retryable`) or ever. */
+	refused(error: WireError): void;
+	received(message: ChannelServerMessage): void;
+	/** The connection is gone, and with it the server's side of the subscription. */
+	disconnected(): void;
+	/** Nothing more will come. Without an error: because the client's owner wants it so. */
+	end(error: TidewireError | undefined): void;
 }
 
 const BACKOFF: Backoff = { baseMs: 1_000, maxMs: 30_000 };
@@ -40,252 +65,182 @@ const ANSWER_MS = 30_000;
 /** A subscription that went well for so long starts its backoff anew. */
 const STABLE_MS = 10_000;
 
-export class Subscription {
-	readonly channel: string;
-	readonly #owner: SubscriptionOwner;
+/** Throws `bad_request` where `since` is no position. */
+export function createSubscription(channel: string, { since, rewind }: Start, owner: SubscriptionOwner): Subscription {
 	/** Replaced, never changed: a listener may leave while all are told. */
-	#listeners: readonly Listener[] = [];
-	#state: ChannelState = "waiting";
-	#place: Place | undefined;
-	readonly #rewind: SubscribeOptions["rewind"];
-	#attempt = 0;
-	#answeredAt = Number.NEGATIVE_INFINITY;
-	#askedAt = 0;
-	/** Not to be asked for before this. */
-	#retryAt = 0;
+	let listeners: readonly Listener[] = [];
+	let state: ChannelState = "waiting";
+	let place = placeAt(since);
+	let attempt = 0;
+	let answeredAt = Number.NEGATIVE_INFINITY;
+	let dueAt = 0;
+	if (since !== undefined && place === undefined) {
+		throw new TidewireError("bad_request", `since is ${JSON.stringify(since)}, which is no position`);
+	}
 
-	/** Throws `bad_request` where `since` is no position. */
-	constructor(channel: string, options: Pick<SubscribeOptions, "since" | "rewind">, owner: SubscriptionOwner) {
-		this.channel = channel;
-		this.#owner = owner;
-		this.#rewind = options.rewind;
-		if (options.since !== undefined) {
-			this.#place = placeAt(options.since);
-			if (this.#place === undefined) {
-				throw new TidewireError("bad_request", `since is ${JSON.stringify(options.since)}, which is no position`);
+	function tell(say: (listener: Listener) => void): void {
+		for (const listener of listeners) {
+			// One that left because of what another was told hears nothing more.
+			if (listeners.includes(listener)) {
+				owner.call(() => say(listener));
 			}
 		}
 	}
 
-	get state(): ChannelState {
-		return this.#state;
-	}
-
-	get position(): string | undefined {
-		return this.#place && formatPosition(this.#place);
-	}
-
-	/** When it is to be asked for; undefined where it need not be. */
-	get askAt(): number | undefined {
-		return this.#state === "waiting" ? this.#retryAt : undefined;
-	}
-
-	/** When it should have been answered; undefined where no answer is due. */
-	get overdueAt(): number | undefined {
-		return this.#state === "subscribing" ? this.#askedAt + ANSWER_MS : undefined;
-	}
-
-	get isEmpty(): boolean {
-		return this.#listeners.length === 0;
-	}
-
-	add(listener: Listener): void {
-		this.#listeners = [...this.#listeners, listener];
-	}
-
-	remove(listener: Listener): void {
-		this.#listeners = this.#listeners.filter((other) => other !== listener);
-	}
-
-	/** It is being asked for. */
-	asked(now: number): Wanted {
-		this.#askedAt = now;
-		this.#enter("subscribing");
-		return { since: this.position ?? null, rewind: this.#rewind };
-	}
-
-	/** The server serves it. Returns a fault where the answer makes no sense. */
-	answered(position: unknown, recovered: unknown, now: number): TidewireError | undefined {
-		if (this.#state !== "subscribing") {
-			return undefined;
-		}
-		const place = placeAt(position);
-		if (place === undefined) {
-			return this.#fault(`the answer to subscribe has no position`);
-		}
-		const before = this.#place;
-		this.#place = place;
-		this.#answeredAt = now;
-		this.#enter("subscribed");
-		if (before !== undefined && !(recovered === true && position === formatPosition(before))) {
-			this.#tellReset(formatPosition(place), before.epoch === place.epoch ? "not_recovered" : "epoch");
-		}
-		return undefined;
-	}
-
-	/** The server does not serve it, now (`retryable`) or ever. */
-	refused(wire: WireError, now: number, random: number): void {
-		const error = fromWire(wire);
-		if (this.#state === "ended") {
-			return;
-		}
-		if (error.retryable) {
-			this.#later(now, random, error.retryAfter);
-			this.#tellError(error);
-		} else {
-			this.close(error);
+	function enter(next: ChannelState): void {
+		if (next !== state) {
+			state = next;
+			tell((listener) => listener.onState?.(next));
 		}
 	}
 
-	/** The connection is gone, and with it the server's side of the subscription. */
-	disconnected(): void {
-		this.#retryAt = 0;
-		if (this.#state !== "ended") {
-			this.#enter("waiting");
+	function tellError(error: TidewireError): void {
+		if (!listeners.every((listener) => listener.onError ?? (error.retryable ? undefined : listener.onEnd))) {
+			owner.error(error);
 		}
-	}
-
-	/** Nothing more will come. Without an error: because the client's owner wants it so. */
-	close(error: TidewireError | undefined): void {
-		this.#enter("ended");
-		if (error !== undefined) {
-			this.#tellError(error);
-		}
-		this.#tell((listener) => listener.onEnd?.(error));
-	}
-
-	/** A message of this channel. Returns a fault that calls for subscribing anew; listeners have been told of it. */
-	received(
-		message: Extract<ServerMessage, { channel: string }>,
-		now: number,
-		random: number,
-	): TidewireError | undefined {
-		// Before the answer to `subscribe`, whatever comes belongs to a subscription that we gave up.
-		if (this.#state !== "subscribed" || this.#place === undefined) {
-			return undefined;
-		}
-		const fault =
-			"event" in message ? this.#event(message, this.#place, now, random) : this.#message(message, this.#place);
-		if (fault !== undefined) {
-			this.#later(now, random);
-			this.#tellError(fault);
-		}
-		return fault;
-	}
-
-	#message(message: { offset: number; prev?: number }, place: Place): TidewireError | undefined {
-		const next = afterMessage(place, message.offset, message.prev);
-		if (next === "duplicate") {
-			return undefined;
-		}
-		if ("fault" in next) {
-			return this.#fault(next.fault);
-		}
-		if (!("data" in message)) {
-			return this.#fault("a message has no data that this version can read");
-		}
-		const { prev: _, ...rest } = message as ChannelMessage;
-		this.#place = next;
-		const told: Message<unknown> = { ...rest, position: formatPosition(next) };
-		this.#tell((listener) => listener.onMessage(told));
-		return undefined;
-	}
-
-	#event(
-		message: Extract<ServerMessage, { event: string }>,
-		place: Place,
-		now: number,
-		random: number,
-	): TidewireError | undefined {
-		switch (message.event) {
-			case "gap":
-			case "conflated": {
-				const { event, from, to } = message;
-				const next = afterGap(place, event, from, to);
-				if (next === "duplicate") {
-					return undefined;
-				}
-				if ("fault" in next) {
-					return this.#fault(next.fault);
-				}
-				this.#place = next;
-				const reason = message.event === "gap" ? message.reason : "conflated";
-				this.#tellGap({ from: Math.max(from, place.offset + 1), to, reason });
-				return undefined;
-			}
-			case "reset": {
-				const next = placeAt(message.position);
-				if (next === undefined) {
-					return this.#fault("a reset has no position");
-				}
-				this.#place = next;
-				this.#tellReset(message.position, "epoch");
-				return undefined;
-			}
-			case "unsubscribed":
-				this.refused(message.error, now, random);
-				return undefined;
-			default:
-				// State channels and presence come later; a receiver ignores what it does not know.
-				return undefined;
-		}
-	}
-
-	#later(now: number, random: number, hint?: number): void {
-		this.#attempt = now - this.#answeredAt >= STABLE_MS && this.#state === "subscribed" ? 0 : this.#attempt + 1;
-		this.#retryAt = now + backoffMs(BACKOFF, this.#attempt, random, hint);
-		this.#enter("waiting");
-	}
-
-	#fault(text: string): TidewireError {
-		return new TidewireError("protocol", `${this.channel}: ${text}`, { position: this.position });
-	}
-
-	#enter(state: ChannelState): void {
-		if (state !== this.#state) {
-			this.#state = state;
-			this.#tell((listener) => listener.onState?.(state));
-		}
-	}
-
-	#tellGap(gap: Gap): void {
-		const loss = gap.reason === "slow" || gap.reason === "lost";
-		const heard = this.#owner.emit("gap", this.channel, gap) || !loss;
-		this.#tellOfLoss("onGap", gap, heard, `${gap.from} to ${gap.to} are not delivered (${gap.reason})`);
-	}
-
-	#tellReset(position: string, reason: Reset["reason"]): void {
-		const reset = { position, reason };
-		const heard = this.#owner.emit("reset", this.channel, reset);
-		this.#tellOfLoss("onReset", reset, heard, `continuity is lost before ${position}`);
+		tell((listener) => listener.onError?.(error));
 	}
 
 	/** Where somebody was not told of a loss, it becomes the client's error: never silent. */
-	#tellOfLoss<K extends "onGap" | "onReset">(
-		hook: K,
-		told: Parameters<NonNullable<Listener[K]>>[0],
-		heard: boolean,
-		text: string,
-	): void {
-		if (!heard && !this.#listeners.every((listener) => listener[hook])) {
-			this.#owner.error(new TidewireError("continuity_lost", `${this.channel}: ${text}`));
+	function tellLoss(hook: "onGap" | "onReset", heard: boolean, text: string): void {
+		if (!heard && !listeners.every((listener) => listener[hook])) {
+			owner.error(new TidewireError("continuity_lost", `${channel}: ${text}`));
 		}
-		this.#tell((listener) => (listener[hook] as ((value: typeof told) => void) | undefined)?.(told));
 	}
 
-	#tellError(error: TidewireError): void {
-		if (!this.#listeners.every((listener) => listener.onError ?? (error.retryable ? undefined : listener.onEnd))) {
-			this.#owner.error(error);
-		}
-		this.#tell((listener) => listener.onError?.(error));
+	function tellGap(gap: Gap): void {
+		const loss = gap.reason === "slow" || gap.reason === "lost";
+		const heard = owner.emit("gap", channel, gap);
+		tellLoss("onGap", heard || !loss, `${gap.from} to ${gap.to} are not delivered (${gap.reason})`);
+		tell((listener) => listener.onGap?.(gap));
 	}
 
-	#tell(say: (listener: Listener) => void): void {
-		for (const listener of this.#listeners) {
-			// One that left because of what another was told hears nothing more.
-			if (this.#listeners.includes(listener)) {
-				this.#owner.call(() => say(listener));
+	function tellReset(position: string, reason: Reset["reason"]): void {
+		const reset = { position, reason };
+		tellLoss("onReset", owner.emit("reset", channel, reset), `continuity is lost before ${position}`);
+		tell((listener) => listener.onReset?.(reset));
+	}
+
+	/** Trouble that may pass. */
+	function retryLater(error: TidewireError): void {
+		const now = owner.now();
+		attempt = state === "subscribed" && now - answeredAt >= STABLE_MS ? 0 : attempt + 1;
+		dueAt = now + backoffMs(BACKOFF, attempt, owner.random(), error.retryAfter);
+		enter("waiting");
+		tellError(error);
+	}
+
+	/** A message makes no sense here: subscribe anew, from what was delivered. */
+	function fault(text: string): void {
+		owner.unsubscribe(channel);
+		retryLater(new TidewireError("protocol", `${channel}: ${text}`, { position: position() }));
+	}
+
+	/** Goes on to where a message has led, unless that is nowhere new, or nowhere. */
+	function moved(next: Place | "duplicate" | { fault: string }): next is Place {
+		if (next === "duplicate") {
+			return false;
+		}
+		if ("fault" in next) {
+			fault(next.fault);
+			return false;
+		}
+		place = next;
+		return true;
+	}
+
+	const position = (): string | undefined => place && formatPosition(place);
+
+	const subscription: Subscription = {
+		channel,
+		get state() {
+			return state;
+		},
+		get position() {
+			return position();
+		},
+		get dueAt() {
+			return state === "waiting" || state === "subscribing" ? dueAt : Number.POSITIVE_INFINITY;
+		},
+		add(listener) {
+			listeners = [...listeners, listener];
+			return () => {
+				listeners = listeners.filter((other) => other !== listener);
+				return listeners.length === 0;
+			};
+		},
+		asked() {
+			dueAt = owner.now() + ANSWER_MS;
+			enter("subscribing");
+			return place === undefined ? rewind : undefined;
+		},
+		answered(answer, recovered) {
+			if (state !== "subscribing") {
+				return;
 			}
-		}
-	}
+			const before = place;
+			place = placeAt(answer);
+			if (place === undefined) {
+				place = before;
+				owner.fault(new TidewireError("protocol", `${channel}: the answer to subscribe has no position`));
+				return;
+			}
+			answeredAt = owner.now();
+			const now = formatPosition(place);
+			const lost = before !== undefined && !(recovered === true && now === formatPosition(before));
+			const reason = before?.epoch === place.epoch ? "not_recovered" : "epoch";
+			enter("subscribed");
+			if (lost) {
+				tellReset(now, reason);
+			}
+		},
+		refused(wire) {
+			const error = fromWire(wire);
+			if (error.retryable) {
+				retryLater(error);
+			} else {
+				subscription.end(error);
+			}
+		},
+		received(message) {
+			// Before the answer to `subscribe`, whatever comes belongs to a subscription that we gave up.
+			if (state !== "subscribed" || place === undefined) {
+				return;
+			}
+			const before = place.offset;
+			if (!("event" in message)) {
+				if (!("data" in message)) {
+					fault("this version cannot read patches");
+				} else if (moved(afterMessage(place, message.offset, message.prev))) {
+					const { prev: _, ...rest } = message as ChannelMessage;
+					const told: Message<unknown> = { ...rest, position: formatPosition(place) };
+					tell((listener) => listener.onMessage(told));
+				}
+			} else if (message.event === "gap" || message.event === "conflated") {
+				const { event, from, to } = message;
+				if (moved(afterGap(place, event, from, to))) {
+					tellGap({ from: Math.max(from, before + 1), to, reason: event === "gap" ? message.reason : event });
+				}
+			} else if (message.event === "reset") {
+				if (moved(placeAt(message.position) ?? { fault: "a reset has no position" })) {
+					tellReset(message.position, "epoch");
+				}
+			} else if (message.event === "unsubscribed") {
+				subscription.refused(message.error);
+			}
+			// State channels and presence come later; a receiver ignores what it does not know.
+		},
+		disconnected() {
+			dueAt = 0;
+			enter("waiting");
+		},
+		end(error) {
+			enter("ended");
+			if (error !== undefined) {
+				tellError(error);
+			}
+			tell((listener) => listener.onEnd?.(error));
+		},
+	};
+	return subscription;
 }

@@ -431,6 +431,7 @@ describe("a subscription", () => {
 	it("leaves since and rewind to the first subscriber", async () => {
 		const tw = await connected();
 		tw.channel("a").subscribe(() => {}, { rewind: 10 });
+		await world.settle();
 		expect(world.socket.of("subscribe")).toMatchObject([{ channel: "a", rewind: 10 }]);
 		expect(() => tw.channel("a").subscribe(() => {}, { since: "e1:3" })).toThrow(TidewireError);
 		expect(() => tw.channel("b").subscribe(() => {}, { since: "yesterday" })).toThrow(TidewireError);

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { TidewireError } from "../src/error.ts";
-import { type RequestKind, Requests } from "../src/requests.ts";
+import { createRequests, type RequestKind } from "../src/requests.ts";
 
 const WINDOW_MS = 300_000;
 
 class Run {
-	readonly requests = new Requests({ maxRequests: 3, maxBytes: 100 });
+	readonly requests = createRequests(3, 100);
 	readonly outcomes: string[] = [];
 
 	add(kind: RequestKind = "once", expiresAt = 60_000, payload?: string): number {
@@ -47,7 +47,7 @@ describe("a request", () => {
 		run.add();
 		run.requests.unwritten(0);
 		expect(run.requests.sweep(4_999, true)).toEqual([]);
-		expect(run.requests.deadline).toBe(5_000);
+		expect(run.requests.deadline()).toBe(5_000);
 		expect(run.requests.sweep(5_000, true)).toEqual(["p1"]);
 		expect(run.requests.sweep(9_999, true)).toEqual([]);
 		expect(run.requests.sweep(10_000, true)).toEqual(["p1"]);
