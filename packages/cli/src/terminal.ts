@@ -19,14 +19,23 @@ export interface Terminal {
 
 const COLOURS = { aside: "dim", warning: "yellow", error: "red" } as const satisfies Record<Tone, string>;
 
+/**
+ * One Ctrl-C under npm or npx arrives twice: the terminal sends it to all, and npm passes its own on. So a SIGINT that
+ * comes so soon after the first signal is the same one.
+ */
+const SAME_PRESS_MS = 500;
+
 /** The real one. A second signal ends the process at once, with the exit code of a failure. */
 export function openTerminal(): Terminal {
 	const stop = new AbortController();
-	const onSignal = (): void => {
-		if (stop.signal.aborted) {
+	let firstAt = Number.POSITIVE_INFINITY;
+	const onSignal = (signal: NodeJS.Signals): void => {
+		if (firstAt === Number.POSITIVE_INFINITY) {
+			firstAt = performance.now();
+			stop.abort();
+		} else if (signal !== "SIGINT" || performance.now() - firstAt > SAME_PRESS_MS) {
 			process.exit(1);
 		}
-		stop.abort();
 	};
 	const onOutputError = (error: NodeJS.ErrnoException): void => {
 		if (error.code !== "EPIPE") {
