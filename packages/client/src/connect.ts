@@ -4,7 +4,7 @@ import type { Ack } from "@tidewire/protocol";
 import type { Channel, History, IterateOptions, Message } from "./channel.ts";
 import type { Client, ConnectOptions, StreamOptions } from "./client.ts";
 import type { TidewireError } from "./error.ts";
-import { Inbox } from "./inbox.ts";
+import { createInbox } from "./inbox.ts";
 import { createShell, type Shell } from "./shell.ts";
 
 const BUFFER_ITEMS = 1_024;
@@ -92,7 +92,7 @@ function messagesOf<T>(
 ): AsyncIterableIterator<T> {
 	let last = options.since;
 	let leave = (): void => {};
-	const inbox = new Inbox<T>({
+	const inbox = createInbox<T>({
 		name,
 		capacity: options.bufferMessages ?? BUFFER_ITEMS,
 		signal: options.signal,
@@ -117,7 +117,7 @@ function messagesOf<T>(
 
 function streamOf(shell: Shell, name: string, input: unknown, options: StreamOptions): AsyncIterableIterator<unknown> {
 	let cancel = (): void => {};
-	const inbox = new Inbox<unknown>({
+	const inbox = createInbox<unknown>({
 		name,
 		capacity: options.bufferItems ?? BUFFER_ITEMS,
 		signal: options.signal,

@@ -28,24 +28,22 @@ export function systemEnvironment(): Environment {
 		},
 		random: Math.random,
 		watchNetwork(listener) {
-			// Node has no addEventListener of its own, React Native no document.
-			const scope: Partial<EventTarget> = globalThis;
-			const page = typeof document === "undefined" ? undefined : document;
-			const heard = ({ type }: Event): void => {
-				if (type === "online" || type === "offline") {
-					listener(type);
-				} else if (page?.visibilityState === "visible") {
-					listener("wake");
-				}
-			};
-			const each = (verb: "addEventListener" | "removeEventListener"): void => {
-				for (const type of ["online", "offline", "pageshow"]) {
-					scope[verb]?.(type, heard);
-				}
-				page?.[verb]("visibilitychange", heard);
-			};
-			each("addEventListener");
-			return () => each("removeEventListener");
+			const stopped = new AbortController();
+			for (const type of ["online", "offline", "pageshow", "visibilitychange"]) {
+				// A change of visibility bubbles to the window. Node has no addEventListener, and no such events.
+				globalThis.addEventListener?.(
+					type,
+					() => {
+						if (type === "online" || type === "offline") {
+							listener(type);
+						} else if (document.visibilityState === "visible") {
+							listener("wake");
+						}
+					},
+					stopped,
+				);
+			}
+			return () => stopped.abort();
 		},
 	};
 }

@@ -52,27 +52,22 @@ const RETRYABLE: ReadonlySet<TidewireErrorCode> = new Set([
 ]);
 
 export class TidewireError extends Error {
-	readonly code: TidewireErrorCode;
+	declare readonly code: TidewireErrorCode;
 	/** Whether the same call may succeed later. */
-	readonly retryable: boolean;
+	declare readonly retryable: boolean;
 	/** Seconds to wait before that, where the server named them. */
-	readonly retryAfter: number | undefined;
+	declare readonly retryAfter: number | undefined;
 	/** With `invalid_data`. */
-	readonly issues: readonly Issue[] | undefined;
+	declare readonly issues: readonly Issue[] | undefined;
 	/** With `conflict`: the channel's present position. With `reader_too_slow`: the last position that was read. */
-	readonly position: string | undefined;
+	declare readonly position: string | undefined;
 	/** With `closed`, `unauthenticated`, `forbidden`: the WebSocket close code, where there was one. */
-	readonly closeCode: number | undefined;
+	declare readonly closeCode: number | undefined;
 
 	constructor(code: TidewireErrorCode, message: string, details: TidewireErrorDetails = {}) {
 		super(message, "cause" in details ? { cause: details.cause } : {});
-		this.name = "TidewireError";
-		this.code = code;
-		this.retryable = details.retryable ?? RETRYABLE.has(code);
-		this.retryAfter = details.retryAfter;
-		this.issues = details.issues;
-		this.position = details.position;
-		this.closeCode = details.closeCode;
+		const { retryable = RETRYABLE.has(code), retryAfter, issues, position, closeCode } = details;
+		Object.assign(this, { name: "TidewireError", code, retryable, retryAfter, issues, position, closeCode });
 	}
 }
 

@@ -12,81 +12,78 @@ export interface InboxOptions {
 	readonly position?: () => string | undefined;
 }
 
-export class Inbox<T> implements AsyncIterableIterator<T> {
-	readonly #options: InboxOptions;
-	readonly #items: T[] = [];
-	readonly #reader: AsyncGenerator<T, undefined>;
-	#wake = (): void => {};
-	#error: TidewireError | undefined;
-	ended = false;
-
-	constructor(options: InboxOptions) {
-		this.#options = options;
-		this.#reader = this.#read();
-		const { signal } = options;
-		const abort = (): void => {
-			this.#items.length = 0;
-			this.end(new TidewireError("cancelled", "the signal was aborted", { cause: signal?.reason }));
-		};
-		signal?.addEventListener("abort", abort, { once: true });
-		if (signal?.aborted) {
-			abort();
-		}
-	}
-
-	push(item: T): void {
-		const { name, capacity, position } = this.#options;
-		if (this.ended) {
-			return;
-		}
-		if (this.#items.length < capacity) {
-			this.#items.push(item);
-			this.#wake();
-		} else {
-			const text = `${name}: ${capacity} wait to be read already`;
-			this.end(new TidewireError("reader_too_slow", text, { position: position?.() }));
-		}
-	}
-
+export interface Inbox<T> extends AsyncIterableIterator<T> {
+	readonly ended: boolean;
+	push(item: T): void;
 	/** Nothing more will come; what waits can still be read, then the error is thrown, if there is one. */
-	end(error?: TidewireError): void {
-		if (!this.ended) {
-			this.ended = true;
-			this.#error = error;
-			this.#options.onEnd();
-			this.#wake();
-		}
-	}
+	end(error?: TidewireError): void;
+}
 
-	next(): Promise<IteratorResult<T>> {
-		return this.#reader.next();
-	}
-
-	/** The loop was left. */
-	return(): Promise<IteratorResult<T>> {
-		this.#items.length = 0;
-		this.end();
-		return this.#reader.return(undefined);
-	}
-
-	[Symbol.asyncIterator](): this {
-		return this;
-	}
+export function createInbox<T>({ name, capacity, signal, onEnd, position }: InboxOptions): Inbox<T> {
+	const items: T[] = [];
+	let ended = false;
+	let failure: TidewireError | undefined;
+	let wake = (): void => {};
 
 	/** A generator lets calls of `next` wait for each other, as the language asks. */
-	async *#read(): AsyncGenerator<T, undefined> {
+	async function* read(): AsyncGenerator<T, undefined> {
 		for (;;) {
-			if (this.#items.length > 0) {
-				yield this.#items.shift() as T;
-			} else if (this.#error) {
-				throw this.#error;
-			} else if (this.ended) {
+			if (items.length > 0) {
+				yield items.shift() as T;
+			} else if (failure) {
+				throw failure;
+			} else if (ended) {
 				return;
 			} else {
 				await new Promise<void>((resolve) => {
-					this.#wake = resolve;
+					wake = resolve;
 				});
 			}
 		}
 	}
+
+	function end(error?: TidewireError): void {
+		if (!ended) {
+			ended = true;
+			failure = error;
+			signal?.removeEventListener("abort", abort);
+			onEnd();
+			wake();
+		}
+	}
+
+	function abort(): void {
+		items.length = 0;
+		end(new TidewireError("cancelled", "the signal was aborted", { cause: signal?.reason }));
+	}
+
+	const reader = read();
+	signal?.addEventListener("abort", abort);
+	if (signal?.aborted) {
+		abort();
+	}
+	return {
+		get ended() {
+			return ended;
+		},
+		push(item) {
+			if (!ended && items.length >= capacity) {
+				end(new TidewireError("reader_too_slow", `${name}: ${capacity} wait to be read`, { position: position?.() }));
+			} else if (!ended) {
+				items.push(item);
+				wake();
+			}
+		},
+		end,
+		next: () => reader.next(),
+		/** The loop was left. */
+		return() {
+			items.length = 0;
+			end();
+			return reader.return(undefined);
+		},
+		[Symbol.asyncIterator]() {
+			return this;
+		},
+	};
 }

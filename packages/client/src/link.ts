@@ -21,7 +21,8 @@ export interface Link {
 	/** Sends a message whose answer is for `answered`. */
 	ask(message: ClientMessage & { readonly id: MessageId }, answered: Answered): void;
 	send(payload: string | Uint8Array): void;
-	drop(code: number, reason: string): void;
+	/** Closes the socket with 1000. */
+	drop(): void;
 }
 
 /** `onMessage` gets everything but the answers to questions. */
@@ -92,11 +93,9 @@ export function openLink(
 			questions.set(message.id, answered);
 			send(codec.encode(message));
 		},
-		drop(code, reason) {
+		drop() {
 			dropped = true;
-			questions.clear();
-			// A reason holds at most 123 bytes, or `close` throws (RFC 6455 §5.5). Ours are ASCII.
-			socket.close(code, reason.slice(0, 123));
+			socket.close(1000);
 		},
 	};
 }

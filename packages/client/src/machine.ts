@@ -3,8 +3,8 @@
  * what to say first, when a silent server is dead, how long to wait, and when to give up. It knows no requests, no
  * channels, no sockets and no clock; `connect.ts` carries its effects out.
  *
- * Invariants (test/machine.test.ts): at most one socket is open and not dropped; every phase but `idle` and `closed`
- * has a deadline, so none is for ever; after `closed` nothing happens. Events of a socket or a token request that is
+ * Invariants (test/machine.test.ts): at most one socket is open and not dropped; every phase but `closed` has
+ * a deadline, so none is for ever; after `closed` nothing happens. Events of a socket or a token request that is
  * no longer ours are ignored by their serial number.
  */
 import { CLOSE_REASONS, reconnectsAfter } from "@tidewire/protocol";
@@ -30,7 +30,6 @@ export interface Session {
 }
 
 export type Phase =
-	| { readonly name: "idle" }
 	/** The application's token function is at work. */
 	| { readonly name: "authorizing"; readonly deadline: number }
 	| { readonly name: "connecting"; readonly token: string | undefined; readonly deadline: number }
@@ -42,7 +41,7 @@ export type Phase =
 			readonly deadline: number;
 	  }
 	| {
-			readonly name: "open";
+			readonly name: "connected";
 			readonly openedAt: number;
 			readonly heardAt: number;
 			readonly heartbeatMs: number;
@@ -51,9 +50,9 @@ export type Phase =
 			/** The server asked us to move; this is when. */
 			readonly moveAt: number | undefined;
 	  }
-	| { readonly name: "waiting"; readonly until: number }
+	| { readonly name: "waiting"; readonly deadline: number }
 	/** The system says that there is no network. It may be wrong (a server on this machine), so this ends too. */
-	| { readonly name: "suspended"; readonly until: number }
+	| { readonly name: "offline"; readonly deadline: number }
 	| { readonly name: "closed" };
 
 type PhaseOf<N extends Phase["name"]> = Extract<Phase, { name: N }>;
@@ -80,7 +79,6 @@ export interface Greeting {
 }
 
 export type ConnectionEvent =
-	| { readonly type: "start" }
 	| { readonly type: "token"; readonly serial: number; readonly token: string | undefined }
 	| { readonly type: "tokenFailed"; readonly serial: number; readonly error: TidewireError }
 	| { readonly type: "opened"; readonly serial: number }
@@ -116,8 +114,8 @@ export type Effect =
 	| { readonly type: "auth"; readonly token: string }
 	| { readonly type: "resume"; readonly token: string }
 	| { readonly type: "ping" }
-	/** Close the socket with this code and hear no more of it. */
-	| { readonly type: "drop"; readonly serial: number; readonly code: number; readonly reason: string }
+	/** Close the socket and hear no more of it. */
+	| { readonly type: "drop"; readonly serial: number }
 	/** The connection is there for requests. `resumed`: it goes on with the session before it. */
 	| { readonly type: "ready"; readonly resumed: boolean }
 	| { readonly type: "report"; readonly error: TidewireError };
@@ -134,14 +132,12 @@ export interface Moment {
 	readonly terms: Terms;
 }
 
-export const IDLE: Connection = {
-	phase: { name: "idle" },
-	serial: 0,
-	attempt: 0,
-	session: undefined,
-	notBefore: 0,
-	why: undefined,
-};
+/** The first try. */
+export function start(moment: Moment): Step {
+	const phase = { name: "closed" } as const;
+	const blank = { phase, serial: 0, attempt: 0, session: undefined, notBefore: 0, why: undefined };
+	return begin(blank, undefined, moment);
+}
 
 type Rule<N extends Phase["name"], T extends ConnectionEvent["type"]> = (
 	connection: Connection<PhaseOf<N>>,
@@ -153,7 +149,6 @@ type Rule<N extends Phase["name"], T extends ConnectionEvent["type"]> = (
 type Table = { readonly [N in Phase["name"]]: { readonly [T in ConnectionEvent["type"]]?: Rule<N, T> } };
 
 const TABLE: Table = {
-	idle: { start: begin, close: finish },
 	authorizing: {
 		token: (connection, { token }, moment) =>
 			next(connection, { name: "connecting", token, deadline: patience(moment) }, [
@@ -178,22 +173,17 @@ const TABLE: Table = {
 		refused: refuse,
 		fault,
 		lost: judge,
-		move: (connection, { after }, { now }) => ({
-			connection: { ...connection, notBefore: now + hintMs(after) },
-			effects: [],
-		}),
 		offline: suspend,
 		tick: late,
 		close: finish,
 	},
-	open: {
+	connected: {
 		heard: (connection, _event, { now }) =>
 			next(connection, { ...connection.phase, heardAt: now, pingedAt: undefined }),
 		move: (connection, { after }, { now }) =>
 			connection.phase.moveAt === undefined
 				? next(connection, { ...connection.phase, moveAt: now + hintMs(after) })
 				: undefined,
-		refused: refuse,
 		fault,
 		lost: judge,
 		// The system may be wrong about the network, and it may be right: ask the server.
@@ -204,7 +194,7 @@ const TABLE: Table = {
 		close: finish,
 	},
 	waiting: { online: retry, wake: retry, tick: begin, offline: suspend, close: finish },
-	suspended: { online: retry, tick: begin, close: finish },
+	offline: { online: retry, tick: begin, close: finish },
 	closed: {},
 };
 
@@ -223,23 +213,11 @@ export function step(connection: Connection, event: ConnectionEvent, moment: Mom
 
 /** When the machine next wants a `tick`. */
 export function deadlineOf({ phase }: Connection, terms: Terms): number {
-	switch (phase.name) {
-		case "authorizing":
-		case "connecting":
-		case "greeting":
-			return phase.deadline;
-		case "open": {
-			const quiet =
-				phase.pingedAt === undefined ? phase.heardAt + phase.heartbeatMs : phase.pingedAt + terms.pongTimeoutMs;
-			return Math.min(quiet, phase.moveAt ?? quiet);
-		}
-		case "waiting":
-		case "suspended":
-			return phase.until;
-		case "idle":
-		case "closed":
-			return Number.POSITIVE_INFINITY;
+	if (phase.name !== "connected") {
+		return phase.name === "closed" ? Number.POSITIVE_INFINITY : phase.deadline;
 	}
+	const { heardAt, heartbeatMs, pingedAt, moveAt = Number.POSITIVE_INFINITY } = phase;
+	return Math.min(pingedAt === undefined ? heardAt + heartbeatMs : pingedAt + terms.pongTimeoutMs, moveAt);
 }
 
 /** The step into a phase, which may be the same one. */
@@ -263,7 +241,7 @@ function begin(connection: Connection, _event: unknown, moment: Moment, effects:
 /** News of the network are a reason to try at once, unless the server asked us to stay away. */
 function retry(connection: Connection, event: unknown, moment: Moment): Step {
 	return moment.now < connection.notBefore
-		? next(connection, { name: "waiting", until: connection.notBefore })
+		? next(connection, { name: "waiting", deadline: connection.notBefore })
 		: begin(connection, event, moment);
 }
 
@@ -305,31 +283,30 @@ function ready(
 				why: undefined,
 			},
 			{
-				name: "open",
+				name: "connected",
 				openedAt: now,
 				heardAt: now,
 				heartbeatMs: hello.heartbeatMs,
 				pingedAt: undefined,
-				// A move asked for while greeting is kept.
-				moveAt: connection.notBefore > now ? connection.notBefore : undefined,
+				moveAt: undefined,
 			},
 			[{ type: "ready", resumed }],
 		)
 	);
 }
 
-function ping(connection: Connection<PhaseOf<"open">>, _event: unknown, { now }: Moment): Step | undefined {
+function ping(connection: Connection<PhaseOf<"connected">>, _event: unknown, { now }: Moment): Step | undefined {
 	return connection.phase.pingedAt === undefined
 		? next(connection, { ...connection.phase, pingedAt: now }, [{ type: "ping" }])
 		: undefined;
 }
 
 /** The open connection's deadline: silence, an unanswered ping, or the time to move. */
-function beat(connection: Connection<PhaseOf<"open">>, event: unknown, moment: Moment): Step | undefined {
+function beat(connection: Connection<PhaseOf<"connected">>, event: unknown, moment: Moment): Step | undefined {
 	const { moveAt, pingedAt } = connection.phase;
 	if (moveAt !== undefined && moveAt <= moment.now) {
 		// Once is at once; a server that sends everybody away again and again meets the backoff.
-		const dropped = drop(connection, "moving");
+		const dropped = drop(connection);
 		return isStable(connection, moment)
 			? begin({ ...connection, attempt: 0 }, event, moment, dropped)
 			: wait(connection, moment, dropped);
@@ -340,29 +317,27 @@ function beat(connection: Connection<PhaseOf<"open">>, event: unknown, moment: M
 /** Token, socket, greeting or pong did not come in time. */
 function late(connection: Connection, _event: unknown, moment: Moment): Step {
 	const why = new TidewireError("unavailable", `no answer in time (${connection.phase.name})`);
-	return wait({ ...connection, why }, moment, drop(connection, "heartbeat lost"));
+	return wait({ ...connection, why }, moment, drop(connection));
 }
 
 /** The token function failed, or the server broke the rules: another try may go better. */
 function fault(connection: Connection, { error }: { readonly error: TidewireError }, moment: Moment): Step {
-	return wait({ ...connection, why: error }, moment, [...drop(connection, error.code), { type: "report", error }]);
+	return wait({ ...connection, why: error }, moment, [...drop(connection), { type: "report", error }]);
 }
 
 /** `auth` or `resume` was answered with an error. */
 function refuse(
-	connection: Connection<PhaseOf<"greeting" | "open">>,
+	connection: Connection<PhaseOf<"greeting">>,
 	{ error }: EventOf<"refused">,
 	moment: Moment,
 ): Step | undefined {
 	const { phase } = connection;
-	const dropped = drop(connection, error.code);
+	const dropped = drop(connection);
 	if (error.retryable) {
 		return wait({ ...connection, why: error }, moment, dropped, error.retryAfter);
 	}
-	return phase.name === "greeting" && phase.step === "resume"
-		? // The session is not ours to resume; the connection has a new one.
-			ready({ ...connection, phase }, moment, { resumed: false })
-		: end(connection, error, dropped);
+	// A session that is not ours to resume: the connection has a new one.
+	return phase.step === "resume" ? ready(connection, moment, { resumed: false }) : end(connection, error, dropped);
 }
 
 /** The socket closed. The table of close codes alone decides whether we come back. */
@@ -370,13 +345,13 @@ function judge(connection: Connection, { code, reason }: EventOf<"lost">, moment
 	// Another connection has resumed our session (a duplicated tab): it is theirs now, and we start a new one.
 	const replaced = code === CLOSE_REASONS.replaced.code;
 	const back = replaced || reconnectsAfter(code);
-	const text = `the connection ended${back ? "" : " for good"} (close code ${code}) ${reason.slice(0, 123)}`;
+	const text = `the connection ended with close code ${code} ${reason}`;
 	const why = new TidewireError(REFUSALS.get(code) ?? (back ? "unavailable" : "closed"), text, { closeCode: code });
 	if (!back) {
 		return end(connection, why, []);
 	}
 	const { phase } = connection;
-	const notBefore = phase.name === "open" ? (phase.moveAt ?? 0) : connection.notBefore;
+	const notBefore = phase.name === "connected" ? (phase.moveAt ?? 0) : connection.notBefore;
 	return wait({ ...connection, why, notBefore, session: replaced ? undefined : connection.session }, moment, []);
 }
 
@@ -387,8 +362,8 @@ const REFUSALS: ReadonlyMap<number, TidewireErrorCode> = new Map([
 ]);
 
 function suspend(connection: Connection, _event: unknown, { now, terms }: Moment): Step {
-	const until = Math.max(now + terms.backoff.maxMs, connection.notBefore);
-	return next(connection, { name: "suspended", until }, drop(connection, "offline"));
+	const deadline = Math.max(now + terms.backoff.maxMs, connection.notBefore);
+	return next(connection, { name: "offline", deadline }, drop(connection));
 }
 
 /** The next try, after the backoff and after what the server asked for. */
@@ -396,12 +371,12 @@ function wait(connection: Connection, moment: Moment, effects: readonly Effect[]
 	const { now, random, terms } = moment;
 	const attempt = isStable(connection, moment) ? 0 : connection.attempt;
 	const notBefore = Math.max(connection.notBefore, now + hintMs(hint));
-	const until = Math.max(now + backoffMs(terms.backoff, attempt, random), notBefore);
-	return next({ ...connection, attempt: attempt + 1, notBefore }, { name: "waiting", until }, effects);
+	const deadline = Math.max(now + backoffMs(terms.backoff, attempt, random), notBefore);
+	return next({ ...connection, attempt: attempt + 1, notBefore }, { name: "waiting", deadline }, effects);
 }
 
 function finish(connection: Connection): Step {
-	return end(connection, undefined, drop(connection, ""));
+	return end(connection, undefined, drop(connection));
 }
 
 function end(connection: Connection, why: TidewireError | undefined, effects: readonly Effect[]): Step {
@@ -411,12 +386,11 @@ function end(connection: Connection, why: TidewireError | undefined, effects: re
 	]);
 }
 
-/** Code 1000 says nothing but that we leave; browsers allow no other of the standard ones. */
-function drop({ phase, serial }: Connection, reason: string): readonly Effect[] {
-	const held = phase.name === "connecting" || phase.name === "greeting" || phase.name === "open";
-	return held ? [{ type: "drop", serial, code: 1000, reason }] : [];
+function drop({ phase, serial }: Connection): readonly Effect[] {
+	const held = phase.name === "connecting" || phase.name === "greeting" || phase.name === "connected";
+	return held ? [{ type: "drop", serial }] : [];
 }
 
 function isStable({ phase }: Connection, { now, terms }: Moment): boolean {
-	return phase.name === "open" && now - phase.openedAt >= terms.stableMs;
+	return phase.name === "connected" && now - phase.openedAt >= terms.stableMs;
 }

@@ -85,7 +85,7 @@ export function createRequests(maxRequests: number, maxBytes: number): Requests 
 	function giveUp(request: Waiting, why: string, unsent?: TidewireError): void {
 		const sent = request.firstAt !== undefined && request.kind !== "again";
 		if (sent) {
-			fail(request, new TidewireError("unknown_outcome", `whether it was done is unknown: ${why}`));
+			fail(request, new TidewireError("unknown_outcome", `it may have been done: ${why}`));
 		} else if (unsent) {
 			fail(request, unsent);
 		}
@@ -104,7 +104,7 @@ export function createRequests(maxRequests: number, maxBytes: number): Requests 
 		},
 		add(request) {
 			if (waiting.size >= maxRequests || bytes + request.payload.length > maxBytes) {
-				throw new TidewireError("queue_full", `${waiting.size} requests wait (maxRequests, maxRequestBytes)`);
+				throw new TidewireError("queue_full", "too much waits already (maxRequests, maxRequestBytes)");
 			}
 			bytes += request.payload.length;
 			waiting.set(request.id, { ...request });

@@ -8,15 +8,7 @@ import type { ClientEvents, ClientState, ConnectOptions } from "./client.ts";
 import { systemEnvironment } from "./environment.ts";
 import { fromWire, TidewireError } from "./error.ts";
 import { type Answered, type Link, openLink } from "./link.ts";
-import {
-	type Connection,
-	type ConnectionEvent,
-	deadlineOf,
-	type Effect,
-	type Greeting,
-	IDLE,
-	step,
-} from "./machine.ts";
+import { type ConnectionEvent, deadlineOf, type Effect, type Greeting, type Moment, start, step } from "./machine.ts";
 import { type Answer, createRequests, type RequestKind } from "./requests.ts";
 import type { Listener, Start } from "./subscription.ts";
 import { createSubscriptions, type Question, type Subscriptions } from "./subscriptions.ts";
@@ -40,26 +32,12 @@ export interface Shell {
 	stream(question: Question, reader: StreamReader, timeoutMs: number): () => void;
 	/** Throws `closed`, and as `Subscriptions.join`. */
 	subscribe(channel: string, listener: Listener, start: Start): () => void;
-	/** Resolves when the socket is closed, or does not close in time. */
+	/** Resolves when the socket is closed. */
 	close(): Promise<void>;
 }
 
-/** How long `close` waits for the closing handshake. */
-const CLOSE_TIMEOUT_MS = 2_000;
-
 /** setTimeout knows 31 bits; a longer wait is waited in parts. */
 const LONGEST_TIMER_MS = 1_000_000_000;
-
-const STATES = {
-	idle: "connecting",
-	authorizing: "connecting",
-	connecting: "connecting",
-	greeting: "connecting",
-	open: "connected",
-	waiting: "waiting",
-	suspended: "offline",
-	closed: "closed",
-} as const;
 
 export function createShell(url: string, options: ConnectOptions): Shell {
 	const { now, random, setTimer, watchNetwork } = { ...systemEnvironment(), ...options.environment };
@@ -74,17 +52,17 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 	const streams = new Map<MessageId, { readonly reader: StreamReader; next: number }>();
 	const listeners: { [E in keyof ClientEvents]: Set<ClientEvents[E]> } = {
 		state: new Set(),
-		error: new Set(options.onError && [options.onError]),
+		error: new Set(options.onError ? [options.onError] : []),
 		gap: new Set(),
 		reset: new Set(),
 	};
 	const events: ConnectionEvent[] = [];
 	let dispatching = false;
-	let connection: Connection = IDLE;
+	const moment = (): Moment => ({ now: now(), random: random(), terms });
+	const first = start(moment());
+	let { connection } = first;
 	let state: ClientState = "connecting";
 	let link: Link | undefined;
-	/** When a token is to be replaced before it expires. */
-	let refreshAt = Number.POSITIVE_INFINITY;
 	let timer: { readonly at: number; readonly stop: () => void } | undefined;
 	const stopWatching = watchNetwork((type) => dispatch({ type }));
 	const shell: Shell = {
@@ -132,12 +110,7 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 		},
 		async close() {
 			dispatch({ type: "close" });
-			let stop = (): void => {};
-			const late = new Promise<void>((resolve) => {
-				stop = setTimer(resolve, CLOSE_TIMEOUT_MS);
-			});
-			await Promise.race([link?.closed, late]);
-			stop();
+			await link?.closed;
 		},
 	};
 
@@ -174,7 +147,7 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 	}
 
 	function isOpen(): boolean {
-		return connection.phase.name === "open";
+		return connection.phase.name === "connected";
 	}
 
 	/** One event at a time: what happens meanwhile (a listener that closes the client) waits. */
@@ -186,10 +159,9 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 		dispatching = true;
 		for (let next = events.shift(); next !== undefined; next = events.shift()) {
 			const wasOpen = isOpen();
-			const after = step(connection, next, { now: now(), random: random(), terms });
+			const after = step(connection, next, moment());
 			connection = after.connection;
 			if (wasOpen && !isOpen()) {
-				refreshAt = Number.POSITIVE_INFINITY;
 				requests.disconnected();
 				subscriptions.disconnected();
 			}
@@ -226,8 +198,8 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 				);
 				break;
 			case "auth":
-				authorize(effect.token, (error) =>
-					dispatch(error ? { type: "refused", serial, error } : { type: "authorized", serial }),
+				ask({ type: "auth", token: effect.token }, (_ack, error) =>
+					dispatch(error ? { type: "refused", serial, error: fromWire(error) } : { type: "authorized", serial }),
 				);
 				break;
 			case "resume":
@@ -243,7 +215,7 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 				ask({ type: "ping" });
 				break;
 			case "drop":
-				link?.drop(effect.code, effect.reason);
+				link?.drop();
 				break;
 			case "ready":
 				requests.connected(effect.resumed, connection.session?.windowMs ?? 0, now());
@@ -258,34 +230,10 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 	async function askToken(): Promise<string | undefined> {
 		const { token } = options;
 		try {
-			const given: unknown = typeof token === "function" ? await token() : token;
-			if (given !== undefined && typeof given !== "string") {
-				throw new TypeError("a token is a string");
-			}
-			return given;
+			return typeof token === "function" ? await token() : token;
 		} catch (cause) {
 			throw new TidewireError("token_failed", "the token function failed", { cause });
 		}
-	}
-
-	function authorize(token: string, done: (error: TidewireError | undefined) => void): void {
-		ask({ type: "auth", token }, (ack, error) => {
-			const expiresInMs = hintMs(ack?.expiresIn, Number.MAX_SAFE_INTEGER);
-			if (expiresInMs > 0 && typeof options.token === "function") {
-				// Early enough for a slow token function, and never so often that it becomes a burden.
-				refreshAt = now() + Math.max(expiresInMs * 0.8, 5_000);
-				arm();
-			}
-			done(error && fromWire(error));
-		});
-	}
-
-	/** Replaces a token that will expire, without a disconnect. Where that fails, the server ends it with 4002. */
-	function refresh(): void {
-		const asking = link;
-		const done = (error: TidewireError | undefined): void => error && report(error);
-		refreshAt = Number.POSITIVE_INFINITY;
-		askToken().then((token) => asking === link && token !== undefined && authorize(token, done), done);
 	}
 
 	function ask(question: Question, answered: Answered = () => {}): void {
@@ -341,10 +289,12 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 	/** Tells the application of a new state, and everybody of the end. */
 	function announce(): void {
 		const { phase, why } = connection;
-		if (STATES[phase.name] === state) {
+		const { name } = phase;
+		const next = name === "authorizing" || name === "greeting" ? "connecting" : name;
+		if (next === state) {
 			return;
 		}
-		state = STATES[phase.name];
+		state = next;
 		if (state === "closed") {
 			stopWatching();
 			requests.close(shell.why);
@@ -355,7 +305,7 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 
 	/** One timer for everything. */
 	function arm(): void {
-		const open = isOpen() ? Math.min(refreshAt, subscriptions.dueAt()) : Number.POSITIVE_INFINITY;
+		const open = isOpen() ? subscriptions.dueAt() : Number.POSITIVE_INFINITY;
 		const at = Math.min(deadlineOf(connection, terms), requests.deadline(), open);
 		if (state === "closed" || (timer?.at ?? Number.POSITIVE_INFINITY) > at) {
 			timer?.stop();
@@ -372,14 +322,12 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 		for (const payload of requests.sweep(now(), isOpen())) {
 			link?.send(payload);
 		}
-		if (refreshAt <= now()) {
-			refresh();
-		}
 		subscriptions.askDue();
 		dispatch({ type: "tick" });
 	}
 
-	dispatch({ type: "start" });
+	first.effects.forEach(perform);
+	arm();
 	return shell;
 }
 

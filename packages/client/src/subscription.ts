@@ -75,7 +75,7 @@ export function createSubscription(channel: string, { since, rewind }: Start, ow
 	let answeredAt = Number.NEGATIVE_INFINITY;
 	let dueAt = 0;
 	if (since !== undefined && place === undefined) {
-		throw new TidewireError("bad_request", `since is ${JSON.stringify(since)}, which is no position`);
+		throw new TidewireError("bad_request", `since is no position: ${since}`);
 	}
 
 	function tell(say: (listener: Listener) => void): void {
@@ -101,23 +101,26 @@ export function createSubscription(channel: string, { since, rewind }: Start, ow
 		tell((listener) => listener.onError?.(error));
 	}
 
-	/** Where somebody was not told of a loss, it becomes the client's error: never silent. */
-	function tellLoss(hook: "onGap" | "onReset", heard: boolean, text: string): void {
-		if (!heard && !listeners.every((listener) => listener[hook])) {
+	/** Where somebody does not listen for a loss, it becomes the client's error: never silent. */
+	function tellLoss(hook: "onGap" | "onReset", isLoss: boolean, text: string): void {
+		if (isLoss && !listeners.every((listener) => listener[hook])) {
 			owner.error(new TidewireError("continuity_lost", `${channel}: ${text}`));
 		}
 	}
 
 	function tellGap(gap: Gap): void {
-		const loss = gap.reason === "slow" || gap.reason === "lost";
+		const { from, to, reason } = gap;
 		const heard = owner.emit("gap", channel, gap);
-		tellLoss("onGap", heard || !loss, `${gap.from} to ${gap.to} are not delivered (${gap.reason})`);
+		tellLoss(
+			"onGap",
+			!heard && (reason === "slow" || reason === "lost"),
+			`${from} to ${to} are not delivered (${reason})`,
+		);
 		tell((listener) => listener.onGap?.(gap));
 	}
 
-	function tellReset(position: string, reason: Reset["reason"]): void {
-		const reset = { position, reason };
-		tellLoss("onReset", owner.emit("reset", channel, reset), `continuity is lost before ${position}`);
+	function tellReset(reset: Reset): void {
+		tellLoss("onReset", !owner.emit("reset", channel, reset), `continuity is lost before ${reset.position}`);
 		tell((listener) => listener.onReset?.(reset));
 	}
 
@@ -137,7 +140,7 @@ export function createSubscription(channel: string, { since, rewind }: Start, ow
 	}
 
 	/** Goes on to where a message has led, unless that is nowhere new, or nowhere. */
-	function moved(next: Place | "duplicate" | { fault: string }): next is Place {
+	function moved(next: Place | "duplicate" | { fault: string }): boolean {
 		if (next === "duplicate") {
 			return false;
 		}
@@ -191,7 +194,7 @@ export function createSubscription(channel: string, { since, rewind }: Start, ow
 			const reason = before?.epoch === place.epoch ? "not_recovered" : "epoch";
 			enter("subscribed");
 			if (lost) {
-				tellReset(now, reason);
+				tellReset({ position: now, reason });
 			}
 		},
 		refused(wire) {
@@ -223,7 +226,7 @@ export function createSubscription(channel: string, { since, rewind }: Start, ow
 				}
 			} else if (message.event === "reset") {
 				if (moved(placeAt(message.position) ?? { fault: "a reset has no position" })) {
-					tellReset(message.position, "epoch");
+					tellReset({ position: message.position, reason: "epoch" });
 				}
 			} else if (message.event === "unsubscribed") {
 				subscription.refused(message.error);

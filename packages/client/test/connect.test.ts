@@ -125,22 +125,6 @@ describe("connecting", () => {
 		expect(tw.state).toBe("connected");
 	});
 
-	it("replaces a token before it expires, without a disconnect", async () => {
-		server.deaf.add("auth");
-		let count = 0;
-		client({
-			token: async () => {
-				count += 1;
-				return `t${count}`;
-			},
-		});
-		await world.settle();
-		world.socket.say({ ack: world.socket.of("auth")[0]!.id, user: "ann", expiresIn: 20 });
-		await world.advance(16_000);
-		expect(world.sockets).toHaveLength(1);
-		expect(world.socket.of("auth").map(({ token }) => token)).toEqual(["t1", "t2"]);
-	});
-
 	it.each([
 		[4001, "unauthenticated"],
 		[4003, "forbidden"],

@@ -116,7 +116,7 @@ export class FakeSocket {
 		queueMicrotask(() => this.readyState === 1 && this.onSent(message));
 	}
 
-	close(code: number, reason: string): void {
+	close(code: number, reason = ""): void {
 		this.closedWith ??= { code, reason };
 		this.end(code, reason);
 	}

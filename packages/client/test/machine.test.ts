@@ -7,7 +7,7 @@ import {
 	type ConnectionEvent,
 	deadlineOf,
 	type Effect,
-	IDLE,
+	start,
 	step,
 	type Terms,
 } from "../src/machine.ts";
@@ -24,10 +24,14 @@ const HELLO = { session: "s1", resume: "r1", heartbeatMs: 30_000, windowMs: 300_
 type Brief = ConnectionEvent extends infer E ? (E extends { serial: number } ? Omit<E, "serial"> : E) : never;
 
 class Run {
-	connection: Connection = IDLE;
-	effects: readonly Effect[] = [];
+	connection: Connection;
+	effects: readonly Effect[];
 	now = 0;
 	random = 0.5;
+
+	constructor() {
+		({ connection: this.connection, effects: this.effects } = start({ now: 0, random: 0.5, terms }));
+	}
 
 	do(...events: Brief[]): this {
 		for (const event of events) {
@@ -61,28 +65,28 @@ const token = (value?: string): Brief => ({ type: "token", token: value });
 const OPENED: Brief = { type: "opened" };
 const GREETED: Brief = { type: "hello", hello: HELLO };
 const lost = (code: number): Brief => ({ type: "lost", code, reason: "" });
-const open = (): Run => new Run().do({ type: "start" }, token(), OPENED, GREETED);
+const open = (): Run => new Run().do(token(), OPENED, GREETED);
 
 describe("the way to a connection", () => {
 	it("asks for a token, opens a socket, waits for the greeting", () => {
-		const run = new Run().do({ type: "start" });
+		const run = new Run();
 		expect([run.phase, run.done]).toEqual(["authorizing", ["askToken"]]);
 		run.do(token());
 		expect([run.phase, run.done]).toEqual(["connecting", ["open"]]);
 		run.do(OPENED);
 		expect([run.phase, run.done]).toEqual(["greeting", []]);
 		run.do(GREETED);
-		expect([run.phase, run.done]).toEqual(["open", ["ready"]]);
+		expect([run.phase, run.done]).toEqual(["connected", ["ready"]]);
 	});
 
 	it.each([
 		["before", [GREETED, { type: "authorized" }]],
 		["after", [{ type: "authorized" }, GREETED]],
 	] as [string, Brief[]][])("says the token first, and takes the greeting %s its acceptance", (_when, events) => {
-		const run = new Run().do({ type: "start" }, token("t"), OPENED);
+		const run = new Run().do(token("t"), OPENED);
 		expect(run.effects).toEqual([{ type: "auth", token: "t" }]);
 		expect(run.do(events[0]!).phase).toBe("greeting");
-		expect(run.do(events[1]!).phase).toBe("open");
+		expect(run.do(events[1]!).phase).toBe("connected");
 	});
 
 	it("resumes the session before, after the token, before anything else", () => {
@@ -104,10 +108,7 @@ describe("the way to a connection", () => {
 	});
 
 	it.each(["authorizing", "connecting", "greeting"])("does not stay in %s for ever", (phase) => {
-		const run = new Run().do(
-			{ type: "start" },
-			...[token(), OPENED].slice(0, ["authorizing", "connecting", "greeting"].indexOf(phase)),
-		);
+		const run = new Run().do(...[token(), OPENED].slice(0, ["authorizing", "connecting", "greeting"].indexOf(phase)));
 		expect(run.phase).toBe(phase);
 		run.at(9_999).do({ type: "tick" });
 		expect(run.phase).toBe(phase);
@@ -117,7 +118,7 @@ describe("the way to a connection", () => {
 	});
 
 	it("reports a token function that fails, and tries again", () => {
-		const run = new Run().do({ type: "start" }, { type: "tokenFailed", error: new TidewireError("token_failed", "") });
+		const run = new Run().do({ type: "tokenFailed", error: new TidewireError("token_failed", "") });
 		expect([run.phase, run.done]).toEqual(["waiting", ["report"]]);
 		expect([run.tick().phase, run.done]).toEqual(["authorizing", ["askToken"]]);
 	});
@@ -177,7 +178,7 @@ describe("a silent server (C1)", () => {
 
 	it("is alive as soon as anything is heard", () => {
 		const run = open().at(30_000).do({ type: "tick" }).at(34_000).do({ type: "heard" });
-		expect(run.at(35_000).do({ type: "tick" }).phase).toBe("open");
+		expect(run.at(35_000).do({ type: "tick" }).phase).toBe("connected");
 		expect(deadlineOf(run.connection, terms)).toBe(64_000);
 	});
 });
@@ -193,21 +194,21 @@ describe("the network (C2)", () => {
 
 	it("does not connect while the system says offline, but looks now and then whether it is right", () => {
 		const run = open().do(lost(1006), { type: "offline" });
-		expect(run.phase).toBe("suspended");
+		expect(run.phase).toBe("offline");
 		expect(deadlineOf(run.connection, terms)).toBe(30_000);
 		expect(run.tick().done).toEqual(["askToken"]);
 	});
 
 	it("drops a half-made connection when the system goes offline", () => {
-		expect(new Run().do({ type: "start" }, token(), { type: "offline" }).done).toEqual(["drop"]);
+		expect(new Run().do(token(), { type: "offline" }).done).toEqual(["drop"]);
 	});
 });
 
 describe("a server that asks us to move", () => {
 	it("is left when it asked, not before, and the next try is made at once", () => {
 		const run = open().at(60_000).do({ type: "heard" }, { type: "move", after: 3.2 });
-		expect(run.phase).toBe("open");
-		expect(run.at(63_199).do({ type: "tick" }).phase).toBe("open");
+		expect(run.phase).toBe("connected");
+		expect(run.at(63_199).do({ type: "tick" }).phase).toBe("connected");
 		expect(run.at(63_200).do({ type: "tick" }).done).toEqual(["drop", "askToken"]);
 	});
 
@@ -225,17 +226,16 @@ describe("a server that asks us to move", () => {
 
 describe("closing", () => {
 	it.each([
-		["idle", []],
-		["authorizing", [{ type: "start" }]],
-		["connecting", [{ type: "start" }, token()]],
-		["greeting", [{ type: "start" }, token(), OPENED]],
-		["open", [{ type: "start" }, token(), OPENED, GREETED]],
-		["waiting", [{ type: "start" }, token(), lost(1006)]],
-		["suspended", [{ type: "start" }, { type: "offline" }]],
+		["authorizing", []],
+		["connecting", [token()]],
+		["greeting", [token(), OPENED]],
+		["connected", [token(), OPENED, GREETED]],
+		["waiting", [token(), lost(1006)]],
+		["offline", [{ type: "offline" }]],
 	] as [string, Brief[]][])("ends %s", (phase, events) => {
 		const run = new Run().do(...events);
 		expect(run.phase).toBe(phase);
-		const holds = ["connecting", "greeting", "open"].includes(phase);
+		const holds = ["connecting", "greeting", "connected"].includes(phase);
 		expect([run.do({ type: "close" }).phase, run.done]).toEqual(["closed", holds ? ["drop"] : []]);
 	});
 });
@@ -245,7 +245,7 @@ describe("whatever happens, in whatever order", () => {
 	const error = fc.boolean().map((retryable) => new TidewireError("internal", "", { retryable, retryAfter: 1e9 }));
 	const event = fc.oneof(
 		fc
-			.constantFrom<ConnectionEvent["type"]>("start", "online", "offline", "wake", "tick", "tick", "tick")
+			.constantFrom<ConnectionEvent["type"]>("online", "offline", "wake", "tick", "tick", "tick")
 			.map((type) => ({ type })),
 		fc.record({ type: fc.constantFrom("opened", "heard", "authorized"), serial }),
 		fc.record({ type: fc.constant("token"), serial, token: fc.option(fc.constant("t"), { nil: undefined }) }),
@@ -267,7 +267,7 @@ describe("whatever happens, in whatever order", () => {
 	it("never holds two sockets, always has a deadline, bounds its waits, and does nothing after closed", () => {
 		fc.assert(
 			fc.property(events, fc.double({ min: 0, max: 0.999, noNaN: true }), (script, random) => {
-				let connection: Connection = step(IDLE, { type: "start" }, { now: 0, random, terms }).connection;
+				let connection: Connection = start({ now: 0, random, terms }).connection;
 				let now = 0;
 				const held = new Set<number>();
 				for (const { event, present, wait } of script) {

@@ -12,7 +12,7 @@ async function bundled(): Promise<string> {
 		platform: "browser",
 		resolve: { conditionNames: ["tidewire-source", "import"] },
 	});
-	const { output } = await bundle.generate({ format: "esm", minify: true });
+	const { output } = await bundle.generate({ format: "esm", minify: true, comments: false });
 	await bundle.close();
 	return output[0].code;
 }
