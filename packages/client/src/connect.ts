@@ -1,10 +1,9 @@
 /** The public handles: a thin layer of typed calls over the shell. */
 import type { Contract } from "@tidewire/contract";
 import type { Ack } from "@tidewire/protocol";
-import type { Channel, History, IterateOptions, Message } from "./channel.ts";
+import type { Channel, History, IterateOptions, Message, RequestOptions } from "./channel.ts";
 import type { Client, ConnectOptions, StreamOptions } from "./client.ts";
-import type { TidewireError } from "./error.ts";
-import { createInbox } from "./inbox.ts";
+import { createInbox, type Inbox } from "./inbox.ts";
 import { createShell, type Shell } from "./shell.ts";
 
 const BUFFER_ITEMS = 1_024;
@@ -24,28 +23,29 @@ export function connect<C extends Contract = Contract>(url: string | URL, option
 		get session() {
 			return shell.session;
 		},
-		on: (event, listener) => shell.on(event, listener),
+		on: shell.on,
 		channel: (name) => channelHandle(shell, name),
 		async action(action, input, options) {
-			const ack = await asked(shell, "once", { type: "call", action, input }, options?.timeoutMs);
-			return ack.data;
+			const { data } = await asked(shell, "once", { type: "call", action, input }, options);
+			return data;
 		},
 		stream: (action, input, options = {}) => streamOf(shell, action, input, options),
 		ready: () =>
 			new Promise((resolve, reject) => {
 				const look = (): void => {
 					if (shell.state === "connected") {
-						off();
 						resolve();
 					} else if (shell.state === "closed") {
-						off();
 						reject(shell.why);
+					} else {
+						return;
 					}
+					off();
 				};
 				const off = shell.on("state", look);
 				look();
 			}),
-		close: () => shell.close(),
+		close: shell.close,
 	};
 	// The contract exists in types only; at run time every client is the wide one.
 	return client as unknown as Client<C>;
@@ -55,9 +55,9 @@ function asked(
 	shell: Shell,
 	kind: "once" | "again",
 	question: Parameters<Shell["request"]>[1],
-	timeoutMs: number | undefined,
+	options: RequestOptions | undefined,
 ): Promise<Ack> {
-	return new Promise((resolve, reject) => shell.request(kind, question, { resolve, reject }, timeoutMs));
+	return new Promise((resolve, reject) => shell.request(kind, question, { resolve, reject }, options?.timeoutMs));
 }
 
 function channelHandle(shell: Shell, name: string): Channel<unknown, unknown> {
@@ -72,71 +72,80 @@ function channelHandle(shell: Shell, name: string): Channel<unknown, unknown> {
 		subscribe: (listener, options = {}) =>
 			shell.subscribe(name, { ...options, onMessage: (message) => listener(message.data, message) }, options),
 		messages: (options = {}) => messagesOf(shell, name, options, (message) => message),
-		async publish(data, { timeoutMs, ...fields } = {}) {
-			const ack = await asked(shell, "once", { type: "publish", channel: name, data, ...fields }, timeoutMs);
-			return ack.position ?? "";
+		async publish(data, options = {}) {
+			const { timeoutMs: _, ...fields } = options;
+			const { position = "" } = await asked(
+				shell,
+				"once",
+				{ type: "publish", channel: name, data, ...fields },
+				options,
+			);
+			return position;
 		},
-		async history({ timeoutMs, ...fields } = {}) {
-			const ack = await asked(shell, "again", { type: "history", channel: name, ...fields }, timeoutMs);
-			return historyOf(name, ack);
+		async history(options = {}) {
+			const { timeoutMs: _, ...fields } = options;
+			return historyOf(name, await asked(shell, "again", { type: "history", channel: name, ...fields }, options));
 		},
 		[Symbol.asyncIterator]: () => messagesOf(shell, name, {}, ({ data }) => data),
 	};
 }
 
+/** Messages as an iterator. It subscribes now, so that what comes before the first read is not missed. */
 function messagesOf<T>(
 	shell: Shell,
 	name: string,
 	options: IterateOptions,
 	pick: (message: Message<unknown>) => T,
-): AsyncIterableIterator<T> {
+): Inbox<T> {
 	let last = options.since;
-	let leave = (): void => {};
-	const inbox = createInbox<T>({
+	return openInbox(
 		name,
-		capacity: options.bufferMessages ?? BUFFER_ITEMS,
-		signal: options.signal,
-		onEnd: () => leave(),
-		position: () => last,
-	});
-	if (!inbox.ended) {
-		const listener = {
-			...options,
-			onMessage(message: Message<unknown>): void {
-				inbox.push(pick(message));
-				if (!inbox.ended) {
-					last = message.position;
-				}
-			},
-			onEnd: (error?: TidewireError) => inbox.end(error),
-		};
-		leave = shell.subscribe(name, listener, options);
-	}
-	return inbox;
+		options.bufferMessages,
+		options.signal,
+		() => last,
+		(inbox: Inbox<T>) =>
+			shell.subscribe(
+				name,
+				{
+					...options,
+					onMessage(message) {
+						inbox.push(pick(message));
+						last = inbox.ended ? last : message.position;
+					},
+					onEnd: inbox.end,
+				},
+				options,
+			),
+	);
 }
 
-function streamOf(shell: Shell, name: string, input: unknown, options: StreamOptions): AsyncIterableIterator<unknown> {
-	let cancel = (): void => {};
-	const inbox = createInbox<unknown>({
-		name,
-		capacity: options.bufferItems ?? BUFFER_ITEMS,
-		signal: options.signal,
-		onEnd: () => cancel(),
-	});
+function streamOf(shell: Shell, name: string, input: unknown, options: StreamOptions): Inbox<unknown> {
+	// A stream may take as long as it likes, unless the caller says otherwise.
+	const { timeoutMs = Number.POSITIVE_INFINITY } = options;
+	return openInbox(name, options.bufferItems, options.signal, undefined, (inbox) =>
+		shell.stream({ type: "call", action: name, input }, inbox, timeoutMs),
+	);
+}
+
+/** An inbox that is filled by what `fill` begins, until its reader leaves. */
+function openInbox<T>(
+	name: string,
+	capacity: number = BUFFER_ITEMS,
+	signal: AbortSignal | undefined,
+	position: (() => string | undefined) | undefined,
+	fill: (inbox: Inbox<T>) => () => void,
+): Inbox<T> {
+	let leave = (): void => {};
+	const inbox = createInbox<T>({ name, capacity, signal, position, onEnd: () => leave() });
 	if (!inbox.ended) {
-		// A stream may take as long as it likes, unless the caller says otherwise.
-		cancel = shell.stream({ type: "call", action: name, input }, inbox, options.timeoutMs ?? Number.POSITIVE_INFINITY);
+		leave = fill(inbox);
 	}
 	return inbox;
 }
 
 function historyOf(channel: string, ack: Ack): History<unknown> {
-	const position = ack.position ?? "";
-	const epoch = position.slice(0, position.lastIndexOf(":"));
-	const messages = (ack.messages ?? []).map(({ prev: _, ...message }) => ({
-		...message,
-		channel,
-		position: `${epoch}:${message.offset}`,
-	}));
+	const { position = "", messages: entries = [] } = ack;
+	const epoch = position.replace(/\d*$/, "");
+	const messages = entries.map(({ prev: _, ...entry }) => ({ ...entry, channel, position: epoch + entry.offset }));
 	return { messages, position };
 }

@@ -30,7 +30,7 @@ export function afterMessage(
 	const announced = Math.max(place.offset, Math.min(place.conflatedTo, offset - 1));
 	const follows = offset === announced + 1 || offset <= place.conflatedTo || (prev !== undefined && prev <= announced);
 	if (!follows) {
-		return { fault: `offset ${offset} came after ${announced}, and nobody said why` };
+		return { fault: `offset ${offset} came after ${announced}` };
 	}
 	return { ...place, offset };
 }

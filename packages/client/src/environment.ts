@@ -29,7 +29,7 @@ export function systemEnvironment(): Environment {
 		random: Math.random,
 		watchNetwork(listener) {
 			const stopped = new AbortController();
-			for (const type of ["online", "offline", "pageshow", "visibilitychange"]) {
+			for (const type of ["online", "offline", "visibilitychange"]) {
 				// A change of visibility bubbles to the window. Node has no addEventListener, and no such events.
 				globalThis.addEventListener?.(
 					type,

@@ -41,7 +41,7 @@ export interface TidewireErrorDetails {
 }
 
 /** What may go better the next time, where the sender of the error does not say. */
-const RETRYABLE: ReadonlySet<TidewireErrorCode> = new Set([
+const RETRYABLE: readonly TidewireErrorCode[] = [
 	"protocol",
 	"queue_full",
 	"rate_limited",
@@ -49,7 +49,7 @@ const RETRYABLE: ReadonlySet<TidewireErrorCode> = new Set([
 	"timeout",
 	"token_failed",
 	"unavailable",
-]);
+];
 
 export class TidewireError extends Error {
 	declare readonly code: TidewireErrorCode;
@@ -65,8 +65,8 @@ export class TidewireError extends Error {
 	declare readonly closeCode: number | undefined;
 
 	constructor(code: TidewireErrorCode, message: string, details: TidewireErrorDetails = {}) {
-		super(message, "cause" in details ? { cause: details.cause } : {});
-		const { retryable = RETRYABLE.has(code), retryAfter, issues, position, closeCode } = details;
+		super(message, details);
+		const { retryable = RETRYABLE.includes(code), retryAfter, issues, position, closeCode } = details;
 		Object.assign(this, { name: "TidewireError", code, retryable, retryAfter, issues, position, closeCode });
 	}
 }

@@ -9,7 +9,7 @@ export interface InboxOptions {
 	/** The reader has left, or has been left behind, or nothing more will come. Called once. */
 	readonly onEnd: () => void;
 	/** Where a reader that was too slow may go on. */
-	readonly position?: () => string | undefined;
+	readonly position: (() => string | undefined) | undefined;
 }
 
 export interface Inbox<T> extends AsyncIterableIterator<T> {

@@ -8,18 +8,20 @@
  * no longer ours are ignored by their serial number.
  */
 import { CLOSE_REASONS, reconnectsAfter } from "@tidewire/protocol";
-import { type Backoff, backoffMs, hintMs } from "./backoff.ts";
+import { backoffMs, hintMs } from "./backoff.ts";
 import { TidewireError, type TidewireErrorCode } from "./error.ts";
 
-/** What never changes during a connection's life. Milliseconds. */
+/** After a ping. */
+const PONG_TIMEOUT_MS = 5_000;
+
+/** A connection that was open this long was a good one: the next loss starts the backoff anew. */
+const STABLE_MS = 10_000;
+
+/** What never changes during a connection's life. */
 export interface Terms {
-	readonly backoff: Backoff;
+	readonly maxBackoffMs: number;
 	/** For the token function, for the socket to open, and for the server to greet: each. */
 	readonly connectTimeoutMs: number;
-	/** After a ping. */
-	readonly pongTimeoutMs: number;
-	/** A connection that was open this long was a good one: the next loss starts the backoff anew. */
-	readonly stableMs: number;
 }
 
 /** The session as the server last named it. `resume` is the newest token held. */
@@ -37,7 +39,7 @@ export type Phase =
 	| {
 			readonly name: "greeting";
 			readonly step: "auth" | "resume" | "hello";
-			readonly hello: Greeting | undefined;
+			readonly hello?: Greeting;
 			readonly deadline: number;
 	  }
 	| {
@@ -46,9 +48,7 @@ export type Phase =
 			readonly heardAt: number;
 			readonly heartbeatMs: number;
 			/** A ping is out since then. */
-			readonly pingedAt: number | undefined;
-			/** The server asked us to move; this is when. */
-			readonly moveAt: number | undefined;
+			readonly pingedAt?: number | undefined;
 	  }
 	| { readonly name: "waiting"; readonly deadline: number }
 	/** The system says that there is no network. It may be wrong (a server on this machine), so this ends too. */
@@ -63,11 +63,11 @@ export interface Connection<P extends Phase = Phase> {
 	readonly serial: number;
 	/** Losses since the last good connection. */
 	readonly attempt: number;
-	readonly session: Session | undefined;
-	/** The server asked us not to come back before this. */
+	readonly session?: Session | undefined;
+	/** The server asked us to move, or to come back, then and not before; 0 when it did not. */
 	readonly notBefore: number;
 	/** Why the last connection was lost, or could not be made. */
-	readonly why: TidewireError | undefined;
+	readonly why?: TidewireError | undefined;
 }
 
 /** What a `hello` says, in our units. */
@@ -115,7 +115,7 @@ export type Effect =
 	| { readonly type: "resume"; readonly token: string }
 	| { readonly type: "ping" }
 	/** Close the socket and hear no more of it. */
-	| { readonly type: "drop"; readonly serial: number }
+	| { readonly type: "drop" }
 	/** The connection is there for requests. `resumed`: it goes on with the session before it. */
 	| { readonly type: "ready"; readonly resumed: boolean }
 	| { readonly type: "report"; readonly error: TidewireError };
@@ -125,17 +125,16 @@ export interface Step {
 	readonly effects: readonly Effect[];
 }
 
-/** The moment of an event: the clock, one random number below 1, and the terms. */
-export interface Moment {
+/** The moment of an event: the clock and one random number below 1, under the terms. */
+export interface Moment extends Terms {
 	readonly now: number;
 	readonly random: number;
-	readonly terms: Terms;
 }
 
 /** The first try. */
 export function start(moment: Moment): Step {
 	const phase = { name: "closed" } as const;
-	const blank = { phase, serial: 0, attempt: 0, session: undefined, notBefore: 0, why: undefined };
+	const blank = { phase, serial: 0, attempt: 0, notBefore: 0 };
 	return begin(blank, undefined, moment);
 }
 
@@ -181,8 +180,8 @@ const TABLE: Table = {
 		heard: (connection, _event, { now }) =>
 			next(connection, { ...connection.phase, heardAt: now, pingedAt: undefined }),
 		move: (connection, { after }, { now }) =>
-			connection.phase.moveAt === undefined
-				? next(connection, { ...connection.phase, moveAt: now + hintMs(after) })
+			connection.notBefore === 0
+				? { connection: { ...connection, notBefore: now + hintMs(after) }, effects: [] }
 				: undefined,
 		fault,
 		lost: judge,
@@ -203,7 +202,7 @@ export function step(connection: Connection, event: ConnectionEvent, moment: Mom
 	if ("serial" in event && event.serial !== connection.serial) {
 		return { connection, effects: [] };
 	}
-	if (event.type === "tick" && moment.now < deadlineOf(connection, moment.terms)) {
+	if (event.type === "tick" && moment.now < deadlineOf(connection)) {
 		return { connection, effects: [] };
 	}
 	// The table's type has made sure that the rule fits both; TypeScript cannot follow the two together.
@@ -212,12 +211,13 @@ export function step(connection: Connection, event: ConnectionEvent, moment: Mom
 }
 
 /** When the machine next wants a `tick`. */
-export function deadlineOf({ phase }: Connection, terms: Terms): number {
+export function deadlineOf({ phase, notBefore }: Connection): number {
 	if (phase.name !== "connected") {
 		return phase.name === "closed" ? Number.POSITIVE_INFINITY : phase.deadline;
 	}
-	const { heardAt, heartbeatMs, pingedAt, moveAt = Number.POSITIVE_INFINITY } = phase;
-	return Math.min(pingedAt === undefined ? heardAt + heartbeatMs : pingedAt + terms.pongTimeoutMs, moveAt);
+	const { heardAt, heartbeatMs, pingedAt } = phase;
+	const quiet = pingedAt === undefined ? heardAt + heartbeatMs : pingedAt + PONG_TIMEOUT_MS;
+	return notBefore === 0 ? quiet : Math.min(quiet, notBefore);
 }
 
 /** The step into a phase, which may be the same one. */
@@ -225,8 +225,8 @@ function next(connection: Connection, phase: Phase, effects: readonly Effect[] =
 	return { connection: { ...connection, phase }, effects };
 }
 
-function patience({ now, terms }: Moment): number {
-	return now + terms.connectTimeoutMs;
+function patience({ now, connectTimeoutMs }: Moment): number {
+	return now + connectTimeoutMs;
 }
 
 /** A new try: first the credential, so that a fresh one is asked for each time. */
@@ -251,7 +251,7 @@ function greet(connection: Connection<PhaseOf<"connecting">>, _event: unknown, m
 	const step = token === undefined ? "hello" : "auth";
 	return next(
 		connection,
-		{ name: "greeting", step, hello: undefined, deadline: patience(moment) },
+		{ name: "greeting", step, deadline: patience(moment) },
 		token === undefined ? [] : [{ type: "auth", token }],
 	);
 }
@@ -287,8 +287,6 @@ function ready(
 				openedAt: now,
 				heardAt: now,
 				heartbeatMs: hello.heartbeatMs,
-				pingedAt: undefined,
-				moveAt: undefined,
 			},
 			[{ type: "ready", resumed }],
 		)
@@ -303,15 +301,15 @@ function ping(connection: Connection<PhaseOf<"connected">>, _event: unknown, { n
 
 /** The open connection's deadline: silence, an unanswered ping, or the time to move. */
 function beat(connection: Connection<PhaseOf<"connected">>, event: unknown, moment: Moment): Step | undefined {
-	const { moveAt, pingedAt } = connection.phase;
-	if (moveAt !== undefined && moveAt <= moment.now) {
+	const { notBefore, phase } = connection;
+	if (notBefore !== 0 && notBefore <= moment.now) {
 		// Once is at once; a server that sends everybody away again and again meets the backoff.
 		const dropped = drop(connection);
 		return isStable(connection, moment)
 			? begin({ ...connection, attempt: 0 }, event, moment, dropped)
 			: wait(connection, moment, dropped);
 	}
-	return pingedAt === undefined ? ping(connection, event, moment) : late(connection, event, moment);
+	return phase.pingedAt === undefined ? ping(connection, event, moment) : late(connection, event, moment);
 }
 
 /** Token, socket, greeting or pong did not come in time. */
@@ -344,15 +342,13 @@ function refuse(
 function judge(connection: Connection, { code, reason }: EventOf<"lost">, moment: Moment): Step {
 	// Another connection has resumed our session (a duplicated tab): it is theirs now, and we start a new one.
 	const replaced = code === CLOSE_REASONS.replaced.code;
-	const back = replaced || reconnectsAfter(code);
-	const text = `the connection ended with close code ${code} ${reason}`;
+	const back = reconnectsAfter(code);
+	const text = `close code ${code} ${reason}`;
 	const why = new TidewireError(REFUSALS.get(code) ?? (back ? "unavailable" : "closed"), text, { closeCode: code });
 	if (!back) {
 		return end(connection, why, []);
 	}
-	const { phase } = connection;
-	const notBefore = phase.name === "connected" ? (phase.moveAt ?? 0) : connection.notBefore;
-	return wait({ ...connection, why, notBefore, session: replaced ? undefined : connection.session }, moment, []);
+	return wait({ ...connection, why, session: replaced ? undefined : connection.session }, moment, []);
 }
 
 const REFUSALS: ReadonlyMap<number, TidewireErrorCode> = new Map([
@@ -361,17 +357,17 @@ const REFUSALS: ReadonlyMap<number, TidewireErrorCode> = new Map([
 	[CLOSE_REASONS.revoked.code, "forbidden"],
 ]);
 
-function suspend(connection: Connection, _event: unknown, { now, terms }: Moment): Step {
-	const deadline = Math.max(now + terms.backoff.maxMs, connection.notBefore);
+function suspend(connection: Connection, _event: unknown, { now, maxBackoffMs }: Moment): Step {
+	const deadline = Math.max(now + maxBackoffMs, connection.notBefore);
 	return next(connection, { name: "offline", deadline }, drop(connection));
 }
 
 /** The next try, after the backoff and after what the server asked for. */
 function wait(connection: Connection, moment: Moment, effects: readonly Effect[], hint?: number): Step {
-	const { now, random, terms } = moment;
+	const { now, random, maxBackoffMs } = moment;
 	const attempt = isStable(connection, moment) ? 0 : connection.attempt;
 	const notBefore = Math.max(connection.notBefore, now + hintMs(hint));
-	const deadline = Math.max(now + backoffMs(terms.backoff, attempt, random), notBefore);
+	const deadline = Math.max(now + backoffMs(maxBackoffMs, attempt, random), notBefore);
 	return next({ ...connection, attempt: attempt + 1, notBefore }, { name: "waiting", deadline }, effects);
 }
 
@@ -386,11 +382,11 @@ function end(connection: Connection, why: TidewireError | undefined, effects: re
 	]);
 }
 
-function drop({ phase, serial }: Connection): readonly Effect[] {
+function drop({ phase }: Connection): readonly Effect[] {
 	const held = phase.name === "connecting" || phase.name === "greeting" || phase.name === "connected";
-	return held ? [{ type: "drop", serial }] : [];
+	return held ? [{ type: "drop" }] : [];
 }
 
-function isStable({ phase }: Connection, { now, terms }: Moment): boolean {
-	return phase.name === "connected" && now - phase.openedAt >= terms.stableMs;
+function isStable({ phase }: Connection, { now }: Moment): boolean {
+	return phase.name === "connected" && now - phase.openedAt >= STABLE_MS;
 }

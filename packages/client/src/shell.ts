@@ -36,34 +36,36 @@ export interface Shell {
 	close(): Promise<void>;
 }
 
-/** setTimeout knows 31 bits; a longer wait is waited in parts. */
-const LONGEST_TIMER_MS = 1_000_000_000;
-
 export function createShell(url: string, options: ConnectOptions): Shell {
-	const { now, random, setTimer, watchNetwork } = { ...systemEnvironment(), ...options.environment };
-	const terms = {
-		backoff: { baseMs: 1_000, maxMs: options.maxBackoffMs ?? 30_000 },
-		connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
-		pongTimeoutMs: 5_000,
-		stableMs: 10_000,
-	};
-	const requests = createRequests(options.maxRequests ?? 1_000, options.maxRequestBytes ?? 8_388_608);
+	const {
+		connectTimeoutMs = 10_000,
+		environment,
+		maxBackoffMs = 30_000,
+		maxRequestBytes = 8_388_608,
+		maxRequests = 1_000,
+		onError,
+		requestTimeoutMs = 60_000,
+		token,
+		webSocket = WebSocket,
+	} = options;
+	const { now, random, setTimer, watchNetwork } = { ...systemEnvironment(), ...environment };
+	const requests = createRequests(maxRequests, maxRequestBytes);
 	const subscriptions = createSubscriptions({ now, random, isOpen, emit, error: report, call, ask, arm, fault });
 	const streams = new Map<MessageId, { readonly reader: StreamReader; next: number }>();
 	const listeners: { [E in keyof ClientEvents]: Set<ClientEvents[E]> } = {
 		state: new Set(),
-		error: new Set(options.onError ? [options.onError] : []),
+		error: new Set(onError ? [onError] : []),
 		gap: new Set(),
 		reset: new Set(),
 	};
 	const events: ConnectionEvent[] = [];
 	let dispatching = false;
-	const moment = (): Moment => ({ now: now(), random: random(), terms });
+	const moment = (): Moment => ({ now: now(), random: random(), connectTimeoutMs, maxBackoffMs });
 	const first = start(moment());
 	let { connection } = first;
 	let state: ClientState = "connecting";
 	let link: Link | undefined;
-	let timer: { readonly at: number; readonly stop: () => void } | undefined;
+	let stopTimer = (): void => {};
 	const stopWatching = watchNetwork((type) => dispatch({ type }));
 	const shell: Shell = {
 		get state() {
@@ -80,7 +82,7 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 			listeners[event].add(listener);
 			return () => listeners[event].delete(listener);
 		},
-		request(kind, question, answer, timeoutMs = options.requestTimeoutMs ?? 60_000, id = requests.nextId()) {
+		request(kind, question, answer, timeoutMs = requestTimeoutMs, id = requests.nextId()) {
 			try {
 				refuseClosed();
 				const payload = encode({ ...question, id } as ClientMessage);
@@ -189,13 +191,7 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 				);
 				break;
 			case "open":
-				link = openLink(
-					url,
-					options.webSocket ?? WebSocket,
-					jsonClient,
-					(event) => dispatch({ ...event, serial }),
-					receive,
-				);
+				link = openLink(url, webSocket, jsonClient, (event) => dispatch({ ...event, serial }), receive);
 				break;
 			case "auth":
 				ask({ type: "auth", token: effect.token }, (_ack, error) =>
@@ -228,11 +224,10 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 	}
 
 	async function askToken(): Promise<string | undefined> {
-		const { token } = options;
 		try {
 			return typeof token === "function" ? await token() : token;
 		} catch (cause) {
-			throw new TidewireError("token_failed", "the token function failed", { cause });
+			throw new TidewireError("token_failed", "no token", { cause });
 		}
 	}
 
@@ -244,16 +239,16 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 		try {
 			return jsonClient.encode(message);
 		} catch (cause) {
-			throw new TidewireError("bad_request", "this cannot be written as JSON", { cause });
+			throw new TidewireError("bad_request", "not JSON", { cause });
 		}
 	}
 
 	/** A server message that answers no question of the link. */
 	function receive(message: ServerMessage): void {
 		const { serial } = connection;
-		if ("ack" in message && message.ack !== undefined) {
-			requests.answered(message.ack, message.error ? fromWire(message.error) : message);
-		} else if ("channel" in message && !("ack" in message)) {
+		if ("ack" in message) {
+			requests.answered(message.ack as MessageId, message.error ? fromWire(message.error) : message);
+		} else if ("channel" in message) {
 			subscriptions.received(message);
 		} else if ("reply" in message) {
 			streamed(message.reply, message.seq, message.data);
@@ -261,7 +256,7 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 			dispatch({ type: "hello", serial, hello: greetingOf(message.hello) });
 		} else if ("reconnect" in message) {
 			dispatch({ type: "move", serial, after: message.reconnect.after });
-		} else if ("error" in message && message.error) {
+		} else if ("error" in message) {
 			report(fromWire(message.error));
 		}
 	}
@@ -272,7 +267,7 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 			stream.next += 1;
 			stream.reader.push(data);
 		} else if (stream) {
-			requests.answered(id, new TidewireError("protocol", `item ${stream.next} of a streaming reply is missing`));
+			requests.answered(id, new TidewireError("protocol", `item ${stream.next} is missing`));
 		}
 	}
 
@@ -303,22 +298,17 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 		emit("state", state, why);
 	}
 
-	/** One timer for everything. */
+	/** One timer for everything. No wait is longer than the connection's own, which is bounded. */
 	function arm(): void {
-		const open = isOpen() ? subscriptions.dueAt() : Number.POSITIVE_INFINITY;
-		const at = Math.min(deadlineOf(connection, terms), requests.deadline(), open);
-		if (state === "closed" || (timer?.at ?? Number.POSITIVE_INFINITY) > at) {
-			timer?.stop();
-			timer = undefined;
-		}
-		if (state !== "closed" && timer === undefined) {
-			const delay = Math.min(Math.max(0, Math.ceil(at - now())), LONGEST_TIMER_MS);
-			timer = { at, stop: setTimer(tick, delay) };
+		stopTimer();
+		if (state !== "closed") {
+			const subscriptionsDueAt = isOpen() ? subscriptions.dueAt() : Number.POSITIVE_INFINITY;
+			const at = Math.min(deadlineOf(connection), requests.deadline(), subscriptionsDueAt);
+			stopTimer = setTimer(tick, Math.ceil(at - now()));
 		}
 	}
 
 	function tick(): void {
-		timer = undefined;
 		for (const payload of requests.sweep(now(), isOpen())) {
 			link?.send(payload);
 		}

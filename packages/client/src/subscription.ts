@@ -3,7 +3,7 @@
  * the server serves it, and who is told. It decides when to ask again; `subscriptions.ts` does the asking.
  */
 import { type ChannelMessage, formatPosition, type ServerMessage, type WireError } from "@tidewire/protocol";
-import { type Backoff, backoffMs } from "./backoff.ts";
+import { backoffMs } from "./backoff.ts";
 import type { ChannelState, Gap, Message, Reset, SubscribeOptions } from "./channel.ts";
 import type { ClientEvents } from "./client.ts";
 import { afterGap, afterMessage, type Place, placeAt } from "./continuity.ts";
@@ -57,7 +57,8 @@ export interface Subscription {
 	end(error: TidewireError | undefined): void;
 }
 
-const BACKOFF: Backoff = { baseMs: 1_000, maxMs: 30_000 };
+/** The longest wait before a channel is asked for again, where the server asks for none. */
+const MAX_BACKOFF_MS = 30_000;
 
 /** A server that does not answer `subscribe` in this time is not working. */
 const ANSWER_MS = 30_000;
@@ -72,7 +73,7 @@ export function createSubscription(channel: string, { since, rewind }: Start, ow
 	let state: ChannelState = "waiting";
 	let place = placeAt(since);
 	let attempt = 0;
-	let answeredAt = Number.NEGATIVE_INFINITY;
+	let answeredAt = 0;
 	let dueAt = 0;
 	if (since !== undefined && place === undefined) {
 		throw new TidewireError("bad_request", `since is no position: ${since}`);
@@ -111,16 +112,12 @@ export function createSubscription(channel: string, { since, rewind }: Start, ow
 	function tellGap(gap: Gap): void {
 		const { from, to, reason } = gap;
 		const heard = owner.emit("gap", channel, gap);
-		tellLoss(
-			"onGap",
-			!heard && (reason === "slow" || reason === "lost"),
-			`${from} to ${to} are not delivered (${reason})`,
-		);
+		tellLoss("onGap", !heard && (reason === "slow" || reason === "lost"), `${from} to ${to} are missing (${reason})`);
 		tell((listener) => listener.onGap?.(gap));
 	}
 
 	function tellReset(reset: Reset): void {
-		tellLoss("onReset", !owner.emit("reset", channel, reset), `continuity is lost before ${reset.position}`);
+		tellLoss("onReset", !owner.emit("reset", channel, reset), `messages may be missing before ${reset.position}`);
 		tell((listener) => listener.onReset?.(reset));
 	}
 
@@ -128,7 +125,7 @@ export function createSubscription(channel: string, { since, rewind }: Start, ow
 	function retryLater(error: TidewireError): void {
 		const now = owner.now();
 		attempt = state === "subscribed" && now - answeredAt >= STABLE_MS ? 0 : attempt + 1;
-		dueAt = now + backoffMs(BACKOFF, attempt, owner.random(), error.retryAfter);
+		dueAt = now + backoffMs(MAX_BACKOFF_MS, attempt, owner.random(), error.retryAfter);
 		enter("waiting");
 		tellError(error);
 	}
@@ -182,19 +179,17 @@ export function createSubscription(channel: string, { since, rewind }: Start, ow
 				return;
 			}
 			const before = place;
-			place = placeAt(answer);
-			if (place === undefined) {
-				place = before;
-				owner.fault(new TidewireError("protocol", `${channel}: the answer to subscribe has no position`));
+			const next = placeAt(answer);
+			if (next === undefined) {
+				owner.fault(new TidewireError("protocol", `${channel}: subscribed to no position`));
 				return;
 			}
+			place = next;
 			answeredAt = owner.now();
-			const now = formatPosition(place);
-			const lost = before !== undefined && !(recovered === true && now === formatPosition(before));
-			const reason = before?.epoch === place.epoch ? "not_recovered" : "epoch";
 			enter("subscribed");
-			if (lost) {
-				tellReset({ position: now, reason });
+			const position = formatPosition(next);
+			if (before !== undefined && !(recovered === true && position === formatPosition(before))) {
+				tellReset({ position, reason: before.epoch === next.epoch ? "not_recovered" : "epoch" });
 			}
 		},
 		refused(wire) {
@@ -213,7 +208,7 @@ export function createSubscription(channel: string, { since, rewind }: Start, ow
 			const before = place.offset;
 			if (!("event" in message)) {
 				if (!("data" in message)) {
-					fault("this version cannot read patches");
+					fault("unknown message");
 				} else if (moved(afterMessage(place, message.offset, message.prev))) {
 					const { prev: _, ...rest } = message as ChannelMessage;
 					const told: Message<unknown> = { ...rest, position: formatPosition(place) };

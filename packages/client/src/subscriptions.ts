@@ -50,12 +50,13 @@ export function createSubscriptions(owner: SubscriptionsOwner): Subscriptions {
 	const channels = new Map<string, Subscription>();
 	/** No later than the first moment when one is due. */
 	let earliest = Number.POSITIVE_INFINITY;
-	let scheduled = false;
 	const unsubscribe = (channel: string): void => owner.ask({ type: "unsubscribe", channel });
+
+	const isHeld = (subscription: Subscription): boolean => channels.get(subscription.channel) === subscription;
 
 	/** After something that may have ended a subscription, or put it off. */
 	function settle(subscription: Subscription): void {
-		if (subscription.state === "ended" && channels.get(subscription.channel) === subscription) {
+		if (subscription.state === "ended" && isHeld(subscription)) {
 			channels.delete(subscription.channel);
 		}
 		if (subscription.dueAt < earliest) {
@@ -64,35 +65,24 @@ export function createSubscriptions(owner: SubscriptionsOwner): Subscriptions {
 		}
 	}
 
-	/** What joins in one turn is asked for together. */
-	function askSoon(): void {
-		if (!scheduled) {
-			scheduled = true;
-			queueMicrotask(() => {
-				scheduled = false;
-				askDue();
-			});
-		}
-	}
-
 	function askDue(): void {
-		if (!owner.isOpen()) {
+		const now = owner.now();
+		if (!owner.isOpen() || earliest > now) {
 			return;
 		}
-		const now = owner.now();
 		const together: Subscription[] = [];
 		earliest = Number.POSITIVE_INFINITY;
 		for (const subscription of channels.values()) {
 			if (subscription.dueAt <= now) {
 				if (subscription.state === "subscribing") {
-					owner.fault(new TidewireError("protocol", `${subscription.channel}: subscribe was not answered`));
+					owner.fault(new TidewireError("protocol", `${subscription.channel}: no answer in time`));
 					return;
 				}
 				const rewind = subscription.asked();
-				if (rewind !== undefined) {
-					ask([subscription], rewind);
-				} else {
+				if (rewind === undefined) {
 					together.push(subscription);
+				} else {
+					ask([subscription], rewind);
 				}
 			}
 			earliest = Math.min(earliest, subscription.dueAt);
@@ -103,10 +93,15 @@ export function createSubscriptions(owner: SubscriptionsOwner): Subscriptions {
 		owner.arm();
 	}
 
-	function ask(asked: readonly Subscription[], rewind?: SubscribeOptions["rewind"]): void {
+	function ask(due: readonly Subscription[], rewind?: SubscribeOptions["rewind"]): void {
+		// A listener may have left when it was told that it is being subscribed.
+		const asked = due.filter(isHeld);
 		const targets = asked.map(({ channel, position }) => ({ channel, since: position ?? null }));
 		const many = targets.length > 1;
 		const from = typeof rewind === "number" ? { messages: rewind } : rewind;
+		if (targets.length === 0) {
+			return;
+		}
 		owner.ask({ type: "subscribe", targets, many, ...(from && { rewind: from }) }, (ack, refusal) => {
 			const rows: readonly Row[] = many && Array.isArray(ack?.channels) ? ack.channels : [ack ?? {}];
 			for (const subscription of asked) {
@@ -129,14 +124,16 @@ export function createSubscriptions(owner: SubscriptionsOwner): Subscriptions {
 			if (subscription === undefined) {
 				subscription = createSubscription(channel, start, { ...owner, unsubscribe });
 				channels.set(channel, subscription);
-				askSoon();
+				earliest = 0;
+				// What joins in one turn is asked for together.
+				queueMicrotask(askDue);
 			} else if (start.since !== undefined || start.rewind !== undefined) {
-				throw new TidewireError("bad_request", `${channel} is subscribed already: too late for since and rewind`);
+				throw new TidewireError("bad_request", `${channel}: since and rewind are the first subscriber's`);
 			}
 			const joined = subscription;
 			const leave = joined.add(listener);
 			return () => {
-				if (leave() && channels.get(channel) === joined) {
+				if (leave() && isHeld(joined)) {
 					channels.delete(channel);
 					if (joined.state !== "waiting") {
 						unsubscribe(channel);
@@ -154,6 +151,7 @@ export function createSubscriptions(owner: SubscriptionsOwner): Subscriptions {
 			}
 		},
 		disconnected() {
+			earliest = 0;
 			for (const subscription of channels.values()) {
 				subscription.disconnected();
 			}

@@ -412,6 +412,14 @@ describe("a subscription", () => {
 		expect(errors).toEqual([]);
 	});
 
+	it("is not asked for where its listener leaves on being told", async () => {
+		const tw = await connected();
+		const off = tw.channel("a").subscribe(() => {}, { onState: () => off() });
+		await world.settle();
+		expect(server.isSubscribed("a")).toBe(false);
+		expect(world.socket.of("subscribe")).toEqual([]);
+	});
+
 	it("leaves since and rewind to the first subscriber", async () => {
 		const tw = await connected();
 		tw.channel("a").subscribe(() => {}, { rewind: 10 });
