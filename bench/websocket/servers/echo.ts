@@ -1,0 +1,24 @@
+/** The echo of both servers on this project's engine. */
+import type { Socket } from "node:net";
+import type { Connection } from "@tidewire/websocket";
+import { type SocketAcceptOptions, socketHandler } from "@tidewire/websocket/node";
+
+export interface Client {
+	readonly socket: Socket;
+	connection: Connection<Client> | undefined;
+}
+
+export const options: SocketAcceptOptions<Client> = { context: (socket) => ({ socket, connection: undefined }) };
+
+export const handler = socketHandler<Client>({
+	message: (client, data, text) => {
+		if (text) {
+			client.connection?.sendText(data);
+		} else {
+			client.connection?.sendBinary(data);
+		}
+	},
+	ping: () => {},
+	pong: () => {},
+	close: () => {},
+});

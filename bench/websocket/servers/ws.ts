@@ -1,0 +1,16 @@
+/** An echo server on `ws`, as its README shows it. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { WebSocketServer } from "ws";
+import { announce, compressed, THRESHOLD } from "./announce.ts";
+
+const server = createServer();
+const perMessageDeflate = compressed ? { threshold: THRESHOLD } : false;
+const sockets = new WebSocketServer({ server, perMessageDeflate, maxPayload: 16 * 1024 * 1024 });
+sockets.on("connection", (socket) => {
+	socket.on("message", (data, binary) => socket.send(data, { binary }));
+	socket.on("error", () => {});
+});
+server.listen({ port: 0, host: "0.0.0.0", backlog: 4_096 }, () =>
+	announce((server.address() as AddressInfo).port, globalThis.gc),
+);
