@@ -6,18 +6,20 @@
  * Only what a chunk's end cuts in two, and fragmented messages, are kept (`partial`, `message`), and no longer than that:
  * an idle connection is this one object.
  */
+import type { MessageCompression } from "./deflate/compression.ts";
 import { WebSocketError } from "./errors.ts";
-import { assertPayload, buildFrame, controlPayload } from "./frame/build.ts";
+import { assertPayload, buildFragment, buildFrame, controlPayload, utf8 } from "./frame/build.ts";
 import { CLOSE, closeBody, parseCloseBody } from "./frame/close.ts";
 import { type FrameHeader, headerSize, readHeader } from "./frame/header.ts";
 import { applyMask } from "./frame/mask.ts";
-import { OPCODE, type Opcode } from "./frame/opcode.ts";
+import { OPCODE, type Opcode, RSV1 } from "./frame/opcode.ts";
 import { PartialFrame } from "./frame/partial.ts";
 import { headerViolation, type Violation } from "./frame/rules.ts";
 import type { Handler, Initiator } from "./handler.ts";
 import type { ResolvedLimits } from "./limits.ts";
 import { Assembly, tooLarge } from "./message/assembly.ts";
-import { checkUtf8, UTF8_BOUNDARY } from "./message/utf8.ts";
+import { Passage } from "./message/passage.ts";
+import { checkUtf8, isUtf8, UTF8_BOUNDARY } from "./message/utf8.ts";
 import { after, type Phase, type State, stateOf, type Transition } from "./state.ts";
 
 export type Role = "server" | "client";
@@ -35,13 +37,26 @@ export class Connection<Context> {
 	private readonly limits: ResolvedLimits;
 	/** The client's source of masking keys; its absence is the server role. */
 	private readonly mask: MaskSource | undefined;
+	private readonly compression: MessageCompression | undefined;
 	private phase: Phase = "open";
 	private partial: PartialFrame | undefined = undefined;
-	private message: Assembly | undefined = undefined;
+	private message: Assembly | Passage | undefined = undefined;
+	/** What the next fragment of a message that is being sent is; undefined while there is none. */
+	private sending: Opcode | undefined = undefined;
 	private deadlineMs: number | undefined = undefined;
 
-	/** `handler` and `limits` are shared by all connections that are alike. The client role needs `mask`. */
-	constructor(role: Role, handler: Handler<Context>, context: Context, limits: ResolvedLimits, mask?: MaskSource) {
+	/**
+	 * `handler` and `limits` are shared by all connections that are alike. The client role needs `mask`. `compression` is
+	 * there where permessage-deflate was negotiated.
+	 */
+	constructor(
+		role: Role,
+		handler: Handler<Context>,
+		context: Context,
+		limits: ResolvedLimits,
+		mask?: MaskSource,
+		compression?: MessageCompression,
+	) {
 		if ((role === "client") !== (mask !== undefined)) {
 			throw new WebSocketError("invalid_argument", "a client needs a source of masking keys, a server has none");
 		}
@@ -49,6 +64,7 @@ export class Connection<Context> {
 		this.handler = handler;
 		this.limits = limits;
 		this.mask = mask;
+		this.compression = compression;
 	}
 
 	get state(): State {
@@ -94,7 +110,7 @@ export class Connection<Context> {
 	/** Sends a text message. Bytes must be UTF-8 and are not checked. False: no longer open, nothing was sent. */
 	sendText(text: string | Uint8Array): boolean {
 		assertPayload(text);
-		return this.send(OPCODE.text, text);
+		return this.sendMessage(OPCODE.text, text);
 	}
 
 	/** Sends a binary message; the bytes are copied. False: no longer open, nothing was sent. */
@@ -102,14 +118,47 @@ export class Connection<Context> {
 		if (!(bytes instanceof Uint8Array)) {
 			throw new WebSocketError("invalid_argument", `a binary message is a Uint8Array, not ${typeof bytes}`);
 		}
-		return this.send(OPCODE.binary, bytes);
+		return this.sendMessage(OPCODE.binary, bytes);
 	}
 
 	/**
-	 * Writes frames that were built before (`writeFrameHeader`), as they are: whole messages, for a server to send to
-	 * many. False: no longer open, nothing was sent.
+	 * Begins a message that is sent in fragments as its data comes; `sendFragment` goes on with it. Until its last, other
+	 * messages throw `WebSocketError` (`message_unfinished`); control frames go between. It is not compressed. False: no
+	 * longer open.
+	 */
+	beginMessage(text: boolean): boolean {
+		this.assertFinished();
+		if (this.phase !== "open") {
+			return false;
+		}
+		this.sending = text ? OPCODE.text : OPCODE.binary;
+		return true;
+	}
+
+	/**
+	 * Sends the next fragment of the message begun last; the bytes are copied, and a text's must be UTF-8 taken together.
+	 * False: no longer open, nothing was sent.
+	 */
+	sendFragment(bytes: Uint8Array, last: boolean): boolean {
+		const opcode = this.sending;
+		if (!(bytes instanceof Uint8Array) || opcode === undefined) {
+			throw new WebSocketError("invalid_argument", "a fragment is a Uint8Array, after beginMessage");
+		}
+		if (this.phase !== "open") {
+			return false;
+		}
+		this.sending = last ? undefined : OPCODE.continuation;
+		const shape = { fin: last, compressed: false };
+		this.handler.write(this.context, buildFragment(opcode, bytes, shape, this.mask?.(), this.handler.allocate));
+		return true;
+	}
+
+	/**
+	 * Writes frames that were built before (`writeFrameHeader`, `MessageCompression.frame`), as they are: whole messages,
+	 * for a server to send to many. False: no longer open, nothing was sent.
 	 */
 	sendRaw(frames: Uint8Array): boolean {
+		this.assertFinished();
 		if (this.phase !== "open") {
 			return false;
 		}
@@ -242,10 +291,12 @@ export class Connection<Context> {
 				this.receiveControl(opcode, payload, answer);
 			} else if (this.message === undefined) {
 				const text = opcode === OPCODE.text;
-				if (text && high !== 0 && checkUtf8(UTF8_BOUNDARY, chunk, from, at) !== UTF8_BOUNDARY) {
+				if ((first & RSV1) !== 0) {
+					this.inflate(view(chunk, from, at), text);
+				} else if (text && high !== 0 && checkUtf8(UTF8_BOUNDARY, chunk, from, at) !== UTF8_BOUNDARY) {
 					this.fail(CLOSE.invalidUtf8, NOT_UTF8);
 				} else if (this.phase === "open") {
-					this.handler.message(this.context, view(chunk, from, at), text);
+					this.deliver(view(chunk, from, at), text);
 				}
 			} else {
 				this.assemble(this.message, chunk, from, at, due, high === 0, (first & 0x80) !== 0);
@@ -259,15 +310,35 @@ export class Connection<Context> {
 	/** Checks the header under inspection; for a fragment, makes its message ready to take it. */
 	private admit(): Violation | undefined {
 		const { first, length } = header;
-		const violation = headerViolation(header, this.mask === undefined, this.message !== undefined);
+		const fromClient = this.mask === undefined;
+		const violation = headerViolation(header, fromClient, this.message !== undefined, this.compression !== undefined);
 		if (violation !== undefined || (first & 0x08) !== 0) {
 			return violation;
 		}
 		if ((first & 0x80) !== 0 && (first & 0x0f) !== OPCODE.continuation) {
-			return length > this.limits.maxMessageBytes ? tooLarge(length, this.limits.maxMessageBytes) : undefined;
+			const most = this.longest(first);
+			return length > most ? tooLarge(length, most) : undefined;
 		}
-		this.message ??= new Assembly((first & 0x0f) === OPCODE.text, this.limits.maxMessageBytes);
+		this.message ??= this.newMessage(first);
 		return this.message.admit(length, true);
+	}
+
+	/** The longest payload, over all of its frames, of a message whose first frame begins with this byte. */
+	private longest(first: number): number {
+		const { maxMessageBytes, maxPiecedMessageBytes } = this.limits;
+		if ((first & RSV1) !== 0) {
+			// Where nothing can be gained DEFLATE adds some bytes; the inflated message is held to the limit itself.
+			return maxMessageBytes + (maxMessageBytes >>> 10) + 64;
+		}
+		return this.handler.piece === undefined ? maxMessageBytes : maxPiecedMessageBytes;
+	}
+
+	private newMessage(first: number): Assembly | Passage {
+		const text = (first & 0x0f) === OPCODE.text;
+		const compressed = (first & RSV1) !== 0;
+		return this.handler.piece === undefined || compressed
+			? new Assembly(text, compressed, this.longest(first))
+			: new Passage(text, this.longest(first));
 	}
 
 	/** The frame under inspection ends in a later chunk. */
@@ -276,13 +347,13 @@ export class Connection<Context> {
 		partial.begin(header);
 		this.partial = partial;
 		if ((header.first & 0x08) === 0) {
-			this.message ??= new Assembly((header.first & 0x0f) === OPCODE.text, this.limits.maxMessageBytes);
+			this.message ??= this.newMessage(header.first);
 		}
 	}
 
 	/** Adds a piece of a frame to the message under way, and delivers it where that was the last. */
 	private assemble(
-		message: Assembly,
+		message: Assembly | Passage,
 		chunk: Uint8Array,
 		from: number,
 		until: number,
@@ -290,19 +361,68 @@ export class Connection<Context> {
 		ascii: boolean,
 		fin: boolean,
 	): void {
-		if (!message.append(chunk, from, until, due, ascii)) {
+		const last = due === 0 && fin;
+		if (message instanceof Passage) {
+			this.pass(message, chunk, from, until, ascii, last);
+			return;
+		}
+		if (!message.append(chunk, from, until, ascii, due)) {
 			this.fail(CLOSE.invalidUtf8, NOT_UTF8);
 			return;
 		}
-		if (due > 0 || !fin) {
+		if (!last) {
 			return;
 		}
 		this.message = undefined;
 		const data = message.finish();
 		if (data === undefined) {
 			this.fail(CLOSE.invalidUtf8, NOT_UTF8);
+		} else if (message.compressed) {
+			this.inflate(data, message.text);
 		} else if (this.phase === "open") {
-			this.handler.message(this.context, data, message.text);
+			this.deliver(data, message.text);
+		}
+	}
+
+	/** Hands on a piece of a message as it comes. */
+	private pass(message: Passage, chunk: Uint8Array, from: number, until: number, ascii: boolean, last: boolean): void {
+		if (!message.check(chunk, from, until, ascii, last)) {
+			this.fail(CLOSE.invalidUtf8, NOT_UTF8);
+			return;
+		}
+		if (last) {
+			this.message = undefined;
+		}
+		if (this.phase === "open" && (last || until > from)) {
+			this.handler.piece?.(this.context, view(chunk, from, until), message.text, last);
+		}
+	}
+
+	/** A compressed message has come whole (RFC 7692 §6.2). */
+	private inflate(payload: Uint8Array, text: boolean): void {
+		const { compression } = this;
+		if (this.phase !== "open" || compression === undefined) {
+			return;
+		}
+		const { maxMessageBytes } = this.limits;
+		const data = compression.inflate(payload, maxMessageBytes);
+		if (data === "too_large") {
+			this.fail(CLOSE.tooLarge, `a message inflates to more than ${maxMessageBytes} bytes (RFC 6455 §7.4.1)`);
+		} else if (data === "invalid") {
+			this.fail(CLOSE.invalidUtf8, "a compressed message is not valid DEFLATE data (RFC 7692 §7.2.2)");
+		} else if (text && !isUtf8(data)) {
+			this.fail(CLOSE.invalidUtf8, NOT_UTF8);
+		} else {
+			this.deliver(data, text);
+		}
+	}
+
+	private deliver(data: Uint8Array, text: boolean): void {
+		const { handler } = this;
+		if (handler.piece === undefined) {
+			handler.message(this.context, data, text);
+		} else {
+			handler.piece(this.context, data, text, true);
 		}
 	}
 
@@ -362,6 +482,30 @@ export class Connection<Context> {
 	private drop(): void {
 		this.partial = undefined;
 		this.message = undefined;
+	}
+
+	/** Throws in the midst of a message that is sent in fragments. */
+	private assertFinished(): void {
+		if (this.sending !== undefined && this.phase === "open") {
+			throw new WebSocketError("message_unfinished", "another message is being sent in fragments (RFC 6455 §5.4)");
+		}
+	}
+
+	/** Sends a whole message, compressed where that was agreed on and gains something. */
+	private sendMessage(opcode: Opcode, payload: string | Uint8Array): boolean {
+		this.assertFinished();
+		const { compression } = this;
+		if (compression === undefined || this.phase !== "open") {
+			return this.send(opcode, payload);
+		}
+		const bytes = typeof payload === "string" ? utf8(payload) : payload;
+		const deflated = compression.deflate(bytes);
+		if (deflated === undefined) {
+			return this.send(opcode, bytes);
+		}
+		const shape = { fin: true, compressed: true };
+		this.handler.write(this.context, buildFragment(opcode, deflated, shape, this.mask?.(), this.handler.allocate));
+		return true;
 	}
 
 	/** Sends a frame where the connection is open. */

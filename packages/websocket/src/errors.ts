@@ -9,6 +9,7 @@ export const ERROR_CODES = {
 	invalid_argument: "an argument has the wrong type",
 	invalid_close_code: "a close code that may not be sent (RFC 6455 §7.4)",
 	payload_too_large: "a control frame's payload above 125 bytes (RFC 6455 §5.5)",
+	message_unfinished: "a message is being sent in fragments, another cannot begin (RFC 6455 §5.4)",
 	protocol_not_offered: "a subprotocol was chosen that the client did not offer (RFC 6455 §4.2.2)",
 	invalid_header: "a header name or value that HTTP does not allow",
 	invalid_url: "not a ws: or wss: URL (RFC 6455 §3)",

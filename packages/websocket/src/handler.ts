@@ -14,6 +14,11 @@ export interface Handler<Context> {
 	 * to be kept. `text` data is checked UTF-8.
 	 */
 	message(context: Context, data: Uint8Array, text: boolean): void;
+	/**
+	 * Opt-in: messages of any length, piece by piece as they arrive; `message` is not called then. `data` as above; a
+	 * text's pieces are UTF-8 taken together, and one may end inside of a character. `last` may come with an empty piece.
+	 */
+	piece?(context: Context, data: Uint8Array, text: boolean, last: boolean): void;
 	/** A ping; its pong is already on its way. `payload` is valid during this call only. */
 	ping(context: Context, payload: Uint8Array): void;
 	/** A pong, asked for or not. `payload` is valid during this call only. */

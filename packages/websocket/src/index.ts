@@ -1,4 +1,12 @@
 export { Connection, type MaskSource, type Role } from "./connection.ts";
+export {
+	type DeflateEngine,
+	type InflateResult,
+	type MessageCompression,
+	messageCompression,
+} from "./deflate/compression.ts";
+export type { DeflateParameters } from "./deflate/negotiation.ts";
+export { type CompressionOptions, type ResolvedCompression, resolveCompression } from "./deflate/options.ts";
 export { ERROR_CODES, type ErrorCode, WebSocketError } from "./errors.ts";
 export { isCloseCode } from "./frame/close.ts";
 export { type FrameOptions, frameLength, writeFrameHeader } from "./frame/header.ts";

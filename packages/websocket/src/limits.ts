@@ -10,6 +10,12 @@ export interface Limits {
 	 */
 	readonly maxMessageBytes?: number;
 	/**
+	 * The longest message that is received piece by piece (`Handler.piece`), in bytes. Such a message is not held, so set
+	 * it to what your application can store or is willing to read. A compressed one is inflated as a whole, so
+	 * `maxMessageBytes` counts for it. Default: none.
+	 */
+	readonly maxPiecedMessageBytes?: number;
+	/**
 	 * How many pings of one received chunk are answered each on its own. Of those above only the latest is answered,
 	 * which RFC 6455 §5.5.3 allows. There is seldom a reason to change it. Default 32.
 	 */
@@ -28,6 +34,12 @@ export function resolveLimits(limits: Limits = {}): ResolvedLimits {
 	return {
 		// A Uint8Array can be longer, but no honest peer sends one message of more than 2^31 - 1 bytes.
 		maxMessageBytes: inRange("maxMessageBytes", limits.maxMessageBytes ?? 16 * 1024 * 1024, 0, 0x7fff_ffff),
+		maxPiecedMessageBytes: inRange(
+			"maxPiecedMessageBytes",
+			limits.maxPiecedMessageBytes ?? Number.MAX_SAFE_INTEGER,
+			0,
+			Number.MAX_SAFE_INTEGER,
+		),
 		maxPongsPerChunk: inRange("maxPongsPerChunk", limits.maxPongsPerChunk ?? 32, 0, 65_536),
 		closeTimeoutMs: inRange("closeTimeoutMs", limits.closeTimeoutMs ?? 5_000, 0, 0x7fff_ffff),
 	};

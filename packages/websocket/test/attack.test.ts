@@ -103,7 +103,12 @@ describe("limits and errors", () => {
 	});
 
 	test("the defaults", () => {
-		expect(resolveLimits()).toEqual({ maxMessageBytes: 16_777_216, maxPongsPerChunk: 32, closeTimeoutMs: 5_000 });
+		expect(resolveLimits()).toEqual({
+			maxMessageBytes: 16_777_216,
+			maxPiecedMessageBytes: Number.MAX_SAFE_INTEGER,
+			maxPongsPerChunk: 32,
+			closeTimeoutMs: 5_000,
+		});
 	});
 
 	test("an error keeps its code and cause", () => {

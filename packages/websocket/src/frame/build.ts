@@ -3,7 +3,7 @@
  * message and pong that a connection itself sends is built here.
  */
 import { WebSocketError } from "../errors.ts";
-import { frameLength, writeFrameHeader } from "./header.ts";
+import { type FrameOptions, frameLength, writeFrameHeader } from "./header.ts";
 import { applyMask } from "./mask.ts";
 import type { Opcode } from "./opcode.ts";
 import { MAX_CONTROL_BYTES } from "./rules.ts";
@@ -33,16 +33,28 @@ export function buildFrame(
 	return build(opcode, bytes, bytes.length, key, allocate);
 }
 
+/** A frame that is compressed, or not its message's only one. */
+export function buildFragment(
+	opcode: Opcode,
+	payload: Uint8Array,
+	shape: { readonly fin: boolean; readonly compressed: boolean },
+	key: number | undefined,
+	allocate: Allocate | undefined,
+): Uint8Array {
+	return build(opcode, payload, payload.length, key, allocate, shape);
+}
+
 function build(
 	opcode: Opcode,
 	source: Uint8Array,
 	length: number,
 	key: number | undefined,
 	allocate: Allocate | undefined,
+	shape?: Pick<FrameOptions, "fin" | "compressed">,
 ): Uint8Array {
 	const size = frameLength(length) + length + (key === undefined ? 0 : 4);
 	const frame = allocate === undefined ? new Uint8Array(size) : allocate(size);
-	const at = writeFrameHeader(frame, 0, opcode, length, key === undefined ? undefined : { key });
+	const at = writeFrameHeader(frame, 0, opcode, length, key === undefined ? shape : { ...shape, key });
 	if (length < SMALL) {
 		for (let index = 0; index < length; index++) {
 			frame[at + index] = source[index]!;
@@ -54,6 +66,11 @@ function build(
 		applyMask(frame, at, size, key);
 	}
 	return frame;
+}
+
+/** A text's bytes, in memory of their own. */
+export function utf8(text: string): Uint8Array {
+	return encoder.encode(text);
 }
 
 /**

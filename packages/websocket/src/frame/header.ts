@@ -2,7 +2,7 @@
  * A frame's header (RFC 6455 §5.2): from bytes and to bytes. It decodes what is there; whether that is allowed is
  * `rules.ts`'s business.
  */
-import type { Opcode } from "./opcode.ts";
+import { type Opcode, RSV1 } from "./opcode.ts";
 
 /** The longest header: 2 bytes, 8 of extended length, 4 of masking key. */
 export const MAX_HEADER_BYTES = 14;
@@ -57,6 +57,8 @@ function readUint32(bytes: Uint8Array, at: number): number {
 export interface FrameOptions {
 	/** Whether the message ends with this frame. Default true. */
 	readonly fin?: boolean;
+	/** Whether the message that begins with this frame is compressed: RSV1 (RFC 7692 §6.1). Default false. */
+	readonly compressed?: boolean;
 	/** The masking key as a 32-bit integer, its first byte in the highest bits; only clients mask. The payload is the caller's to mask. */
 	readonly key?: number;
 }
@@ -76,7 +78,7 @@ export function writeFrameHeader(
 ): number {
 	const key = options?.key;
 	const mask = key === undefined ? 0 : 0x80;
-	target[at] = (options?.fin === false ? 0 : 0x80) | opcode;
+	target[at] = (options?.fin === false ? 0 : 0x80) | (options?.compressed === true ? RSV1 : 0) | opcode;
 	let next = at + 2;
 	if (payloadLength < 126) {
 		target[at + 1] = mask | payloadLength;

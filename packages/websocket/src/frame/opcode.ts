@@ -8,4 +8,7 @@ export const OPCODE = {
 	pong: 0xa,
 } as const;
 
+/** In a frame's first byte: the first reserved bit, which permessage-deflate takes for "compressed" (RFC 7692 §6). */
+export const RSV1 = 0x40;
+
 export type Opcode = (typeof OPCODE)[keyof typeof OPCODE];

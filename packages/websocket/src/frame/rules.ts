@@ -3,7 +3,7 @@
  * peer, with the value, the rule and its section.
  */
 import type { FrameHeader } from "./header.ts";
-import { OPCODE } from "./opcode.ts";
+import { OPCODE, RSV1 } from "./opcode.ts";
 
 export interface Violation {
 	readonly code: number;
@@ -25,9 +25,15 @@ const NAMES: Readonly<Record<number, string>> = {
 
 /**
  * Checks a header against every rule that it alone, its direction and the message under way can break.
- * `fromClient`: whether the frame must be masked. `inMessage`: whether a fragmented message is under way.
+ * `fromClient`: whether the frame must be masked. `inMessage`: whether a fragmented message is under way. `deflate`:
+ * whether permessage-deflate was negotiated.
  */
-export function headerViolation(header: FrameHeader, fromClient: boolean, inMessage: boolean): Violation | undefined {
+export function headerViolation(
+	header: FrameHeader,
+	fromClient: boolean,
+	inMessage: boolean,
+	deflate: boolean,
+): Violation | undefined {
 	const { first, length, shortLength } = header;
 	const opcode = first & 0x0f;
 	const name = NAMES[opcode];
@@ -35,7 +41,10 @@ export function headerViolation(header: FrameHeader, fromClient: boolean, inMess
 		return protocolError(`opcode 0x${opcode.toString(16)} is reserved (RFC 6455 §5.2)`);
 	}
 	if ((first & 0x70) !== 0) {
-		return reservedBitViolation(first);
+		const violation = reservedBitViolation(first, name, deflate);
+		if (violation !== undefined) {
+			return violation;
+		}
 	}
 	if (header.masked !== fromClient) {
 		return protocolError(
@@ -72,9 +81,18 @@ export function headerViolation(header: FrameHeader, fromClient: boolean, inMess
 	return undefined;
 }
 
-/** The one place that refuses reserved bits: an extension that defines one takes over here (RFC 6455 §5.2, §9). */
-function reservedBitViolation(first: number): Violation {
-	const bit = (first & 0x40) !== 0 ? "RSV1" : (first & 0x20) !== 0 ? "RSV2" : "RSV3";
+/**
+ * The one place that judges reserved bits (RFC 6455 §5.2). permessage-deflate defines RSV1, for the first frame of a
+ * message and no other (RFC 7692 §6, §6.1).
+ */
+function reservedBitViolation(first: number, name: string, deflate: boolean): Violation | undefined {
+	if (deflate && (first & 0x30) === 0) {
+		const opcode = first & 0x0f;
+		return opcode === OPCODE.text || opcode === OPCODE.binary
+			? undefined
+			: protocolError(`RSV1 is 1 in a ${name} frame, only a message's first may have it (RFC 7692 §6.1)`);
+	}
+	const bit = (first & RSV1) !== 0 && !deflate ? "RSV1" : (first & 0x20) !== 0 ? "RSV2" : "RSV3";
 	return protocolError(`${bit} is 1, no extension that defines it was negotiated (RFC 6455 §5.2)`);
 }
 

@@ -2,7 +2,10 @@
  * The server's half of the opening handshake (RFC 6455 §4.2): a request in, a 101 or a refusal out. It reads no socket
  * and decides neither paths nor origins, which are its caller's.
  */
+import { acceptOffer, type DeflateParameters } from "../deflate/negotiation.ts";
+import type { ResolvedCompression } from "../deflate/options.ts";
 import { WebSocketError } from "../errors.ts";
+import { parseExtensions } from "./extensions.ts";
 import { countRaw, fieldValues, type HeaderFields, type HeaderSource, hasToken, parseTokens } from "./headers.ts";
 
 /** Base64 of the SHA-1 of an ASCII text. */
@@ -22,10 +25,19 @@ export interface AcceptOptions {
 	readonly sha1: Sha1Base64;
 	/** Chooses one of the offered subprotocols, or none. Without it none is chosen. */
 	readonly protocols?: (offered: readonly string[]) => string | undefined;
+	/** What is accepted of permessage-deflate (RFC 7692). Default: it is not. */
+	readonly compression?: ResolvedCompression;
 }
 
 export type Upgrade =
-	| { readonly ok: true; readonly status: 101; readonly headers: HeaderFields; readonly protocol?: string }
+	| {
+			readonly ok: true;
+			readonly status: 101;
+			readonly headers: HeaderFields;
+			readonly protocol?: string;
+			/** Present where permessage-deflate was agreed on: for `messageCompression`. */
+			readonly compression?: DeflateParameters;
+	  }
 	| {
 			readonly ok: false;
 			readonly status: 400 | 405 | 426;
@@ -85,10 +97,23 @@ export function acceptUpgrade(request: UpgradeRequest, options: AcceptOptions): 
 	if (offered === undefined || new Set(offered).size !== offered.length) {
 		return refuse(400, "the Sec-WebSocket-Protocol header must be a list of unique tokens (RFC 6455 §4.1)");
 	}
-	const accept = { upgrade: "websocket", connection: "Upgrade", "sec-websocket-accept": acceptFor(key, options.sha1) };
+	const { compression } = options;
+	// Nobody reads the field where no extension is known.
+	const extensions = compression === undefined ? [] : parseExtensions(fieldValues(headers, "sec-websocket-extensions"));
+	if (extensions === undefined) {
+		return refuse(400, "the Sec-WebSocket-Extensions header breaks its grammar (RFC 6455 §9.1)");
+	}
+	const deflate = compression === undefined ? undefined : acceptOffer(extensions, compression);
+	const accept = {
+		upgrade: "websocket",
+		connection: "Upgrade",
+		"sec-websocket-accept": acceptFor(key, options.sha1),
+		...(deflate === undefined ? undefined : { "sec-websocket-extensions": deflate.field }),
+	};
+	const agreed = deflate === undefined ? undefined : { compression: deflate.parameters };
 	const protocol = offered.length === 0 ? undefined : options.protocols?.(offered);
 	if (protocol === undefined) {
-		return { ok: true, status: 101, headers: accept };
+		return { ok: true, status: 101, headers: accept, ...agreed };
 	}
 	if (!offered.includes(protocol)) {
 		throw new WebSocketError(
@@ -96,7 +121,7 @@ export function acceptUpgrade(request: UpgradeRequest, options: AcceptOptions): 
 			`subprotocol ${JSON.stringify(protocol)} was not offered by the client (RFC 6455 §4.2.2)`,
 		);
 	}
-	return { ok: true, status: 101, headers: { ...accept, "sec-websocket-protocol": protocol }, protocol };
+	return { ok: true, status: 101, headers: { ...accept, "sec-websocket-protocol": protocol }, protocol, ...agreed };
 }
 
 /** The `Sec-WebSocket-Accept` that answers a key (RFC 6455 §4.2.2, step 5.4). */

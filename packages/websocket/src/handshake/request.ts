@@ -1,8 +1,11 @@
 /**
  * The client's half of the opening handshake (RFC 6455 §4.1): the request's head, and the verdict on the answer.
  */
+import { type DeflateParameters, formatOffer, verifyAnswer } from "../deflate/negotiation.ts";
+import type { ResolvedCompression } from "../deflate/options.ts";
 import { WebSocketError } from "../errors.ts";
 import { acceptFor, type Sha1Base64 } from "./accept.ts";
+import { parseExtensions } from "./extensions.ts";
 import { fieldValues, type HeaderFields, type HeaderSource, hasToken, isFieldValue, isToken } from "./headers.ts";
 import { formatFields } from "./response.ts";
 
@@ -16,6 +19,8 @@ export interface UpgradeOffer {
 	readonly protocols?: readonly string[];
 	/** Further fields, such as `origin`, `cookie` or `authorization`. They may not repeat the handshake's own. */
 	readonly headers?: HeaderFields;
+	/** What is offered of permessage-deflate (RFC 7692). Default: it is not. */
+	readonly compression?: ResolvedCompression;
 }
 
 const OWN_FIELDS = [
@@ -55,6 +60,9 @@ export function requestUpgrade(offer: UpgradeOffer): string {
 	if (protocols.length > 0) {
 		own["sec-websocket-protocol"] = protocols.join(", ");
 	}
+	if (offer.compression !== undefined) {
+		own["sec-websocket-extensions"] = formatOffer(offer.compression);
+	}
 	return `GET ${offer.path} HTTP/1.1\r\n${formatFields(own)}${formatFields(headers)}\r\n`;
 }
 
@@ -67,10 +75,17 @@ export interface VerifyOptions {
 	readonly key: string;
 	readonly sha1: Sha1Base64;
 	readonly protocols?: readonly string[];
+	/** What was offered. */
+	readonly compression?: ResolvedCompression;
 }
 
 export type Verdict =
-	| { readonly ok: true; readonly protocol?: string }
+	| {
+			readonly ok: true;
+			readonly protocol?: string;
+			/** Present where permessage-deflate was agreed on: for `messageCompression`. */
+			readonly compression?: DeflateParameters;
+	  }
 	| { readonly ok: false; readonly reason: string };
 
 /** Whether the server agreed (RFC 6455 §4.1, "Once the client's opening handshake has been sent"). */
@@ -89,16 +104,22 @@ export function verifyUpgrade(response: UpgradeResponse, options: VerifyOptions)
 	if (accepts.length !== 1 || accepts[0]!.trim() !== acceptFor(options.key, options.sha1)) {
 		return { ok: false, reason: "the answer's Sec-WebSocket-Accept does not fit our key (RFC 6455 §4.1)" };
 	}
-	if (fieldValues(headers, "sec-websocket-extensions").some((value) => value.trim() !== "")) {
-		return { ok: false, reason: "the server chose an extension that was not offered (RFC 6455 §4.1)" };
+	const extensions = parseExtensions(fieldValues(headers, "sec-websocket-extensions"));
+	if (extensions === undefined) {
+		return { ok: false, reason: "the answer's Sec-WebSocket-Extensions breaks its grammar (RFC 6455 §9.1)" };
 	}
+	const answer = verifyAnswer(extensions, options.compression);
+	if (answer !== undefined && "reason" in answer) {
+		return { ok: false, reason: answer.reason };
+	}
+	const agreed = answer === undefined ? undefined : { compression: answer };
 	const chosen = fieldValues(headers, "sec-websocket-protocol");
 	const protocol = chosen[0]?.trim();
 	if (protocol === undefined) {
-		return { ok: true };
+		return { ok: true, ...agreed };
 	}
 	if (chosen.length > 1 || options.protocols?.includes(protocol) !== true) {
 		return { ok: false, reason: "the server chose a subprotocol that was not offered (RFC 6455 §4.1)" };
 	}
-	return { ok: true, protocol };
+	return { ok: true, protocol, ...agreed };
 }

@@ -16,6 +16,8 @@ const FIRST_CAPACITY = 512;
 
 export class Assembly {
 	readonly text: boolean;
+	/** Its text is checked after inflating, then. */
+	readonly compressed: boolean;
 	private readonly maxBytes: number;
 	private buffer: Uint8Array | undefined = undefined;
 	private length = 0;
@@ -23,8 +25,9 @@ export class Assembly {
 	private surcharge = 0;
 	private utf8 = UTF8_BOUNDARY;
 
-	constructor(text: boolean, maxBytes: number) {
+	constructor(text: boolean, compressed: boolean, maxBytes: number) {
 		this.text = text;
+		this.compressed = compressed;
 		this.maxBytes = maxBytes;
 	}
 
@@ -46,8 +49,8 @@ export class Assembly {
 	 * Takes unmasked payload; `due` more bytes of the same frame are announced. `ascii`: known to be ASCII only.
 	 * Returns whether the text can still become valid.
 	 */
-	append(chunk: Uint8Array, start: number, end: number, due: number, ascii: boolean): boolean {
-		if (this.text && (!ascii || this.utf8 !== UTF8_BOUNDARY)) {
+	append(chunk: Uint8Array, start: number, end: number, ascii: boolean, due: number): boolean {
+		if (this.text && !this.compressed && (!ascii || this.utf8 !== UTF8_BOUNDARY)) {
 			this.utf8 = checkUtf8(this.utf8, chunk, start, end);
 			if (this.utf8 === UTF8_INVALID) {
 				return false;

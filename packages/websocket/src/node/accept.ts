@@ -4,6 +4,8 @@
  */
 import type { Socket } from "node:net";
 import { Connection } from "../connection.ts";
+import { messageCompression } from "../deflate/compression.ts";
+import type { ResolvedCompression } from "../deflate/options.ts";
 import type { Handler } from "../handler.ts";
 import { type AcceptOptions, acceptUpgrade, type UpgradeRequest } from "../handshake/accept.ts";
 import type { HeaderFields } from "../handshake/headers.ts";
@@ -11,6 +13,7 @@ import { formatResponse } from "../handshake/response.ts";
 import { type ResolvedLimits, resolveLimits } from "../limits.ts";
 import { driveSocket, onError, type SocketContext } from "./drive.ts";
 import { sha1Base64 } from "./sha1.ts";
+import { zlibEngine } from "./zlib.ts";
 
 export interface SocketAcceptOptions<Context extends SocketContext> {
 	/** What the handler's calls will carry for this connection. */
@@ -19,6 +22,8 @@ export interface SocketAcceptOptions<Context extends SocketContext> {
 	readonly protocols?: AcceptOptions["protocols"];
 	/** Resolved once and shared. Default: the defaults. */
 	readonly limits?: ResolvedLimits;
+	/** Resolved once and shared. Default: messages are not compressed. */
+	readonly compression?: ResolvedCompression;
 	/** Further fields of the 101 response. */
 	readonly headers?: HeaderFields;
 }
@@ -36,20 +41,27 @@ export function acceptSocket<Context extends SocketContext>(
 	options: SocketAcceptOptions<Context>,
 	handler: Handler<Context>,
 ): Connection<Context> | undefined {
-	const { protocols } = options;
-	const upgrade = acceptUpgrade(request, protocols === undefined ? SHA1 : { ...SHA1, protocols });
+	const { protocols, compression } = options;
+	const upgrade = acceptUpgrade(request, {
+		sha1: sha1Base64,
+		...(protocols === undefined ? undefined : { protocols }),
+		...(compression === undefined ? undefined : { compression }),
+	});
 	if (!upgrade.ok) {
 		refuseSocket(socket, upgrade.status, upgrade.reason, upgrade.headers);
 		return undefined;
 	}
 	socket.write(formatResponse(101, { ...upgrade.headers, ...options.headers }), "latin1");
 	const context = options.context(socket, upgrade.protocol);
-	const connection = new Connection("server", handler, context, options.limits ?? DEFAULT_LIMITS);
+	const limits = options.limits ?? DEFAULT_LIMITS;
+	const deflate =
+		upgrade.compression === undefined || compression === undefined
+			? undefined
+			: messageCompression("server", upgrade.compression, zlibEngine(compression), compression);
+	const connection = new Connection("server", handler, context, limits, undefined, deflate);
 	driveSocket(socket, connection, head);
 	return connection;
 }
-
-const SHA1 = { sha1: sha1Base64 };
 
 /** Answers an upgrade request with an error: a plain text reason, then the end of the connection. */
 export function refuseSocket(socket: Socket, status: number, reason: string, headers: HeaderFields = {}): void {

@@ -5,6 +5,8 @@
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { Connection } from "../connection.ts";
+import { messageCompression } from "../deflate/compression.ts";
+import type { ResolvedCompression } from "../deflate/options.ts";
 import { WebSocketError } from "../errors.ts";
 import type { Handler } from "../handler.ts";
 import type { HeaderFields } from "../handshake/headers.ts";
@@ -13,6 +15,7 @@ import { parseResponseHead } from "../handshake/response.ts";
 import { type ResolvedLimits, resolveLimits } from "../limits.ts";
 import { driveSocket, onError, type SocketContext } from "./drive.ts";
 import { randomKey, randomMask, sha1Base64 } from "./sha1.ts";
+import { zlibEngine } from "./zlib.ts";
 
 export interface ConnectOptions<Context extends SocketContext> {
 	/** What the handler's calls will carry for this connection. */
@@ -22,6 +25,8 @@ export interface ConnectOptions<Context extends SocketContext> {
 	/** Further fields of the request, such as `authorization`. */
 	readonly headers?: HeaderFields;
 	readonly limits?: ResolvedLimits;
+	/** What to offer. Default: messages are not compressed. */
+	readonly compression?: ResolvedCompression;
 	/** How long connecting and the handshake may take, in milliseconds. Default 10,000. */
 	readonly handshakeTimeoutMs?: number;
 	/** Ends the attempt; it has no effect on an open connection. */
@@ -52,9 +57,10 @@ export async function connectWebSocket<Context extends SocketContext>(
 ): Promise<Connected<Context>> {
 	const target = parseUrl(url);
 	const key = randomKey();
-	const { protocols = [], headers = {} } = options;
+	const { protocols = [], headers = {}, compression } = options;
+	const offer = compression === undefined ? undefined : { compression };
 	const path = `${target.pathname}${target.search}`;
-	const request = requestUpgrade({ host: target.host, path, key, protocols, headers });
+	const request = requestUpgrade({ host: target.host, path, key, protocols, headers, ...offer });
 	if (options.signal?.aborted === true) {
 		throw new WebSocketError("aborted", `connecting to ${target.host} was aborted`, { cause: options.signal.reason });
 	}
@@ -64,13 +70,18 @@ export async function connectWebSocket<Context extends SocketContext>(
 	const verdict =
 		response === undefined
 			? { ok: false as const, reason: "the answer is not an HTTP/1.1 response (RFC 9112 §4)" }
-			: verifyUpgrade(response, { key, sha1: sha1Base64, protocols });
+			: verifyUpgrade(response, { key, sha1: sha1Base64, protocols, ...offer });
 	if (!verdict.ok) {
 		socket.destroy();
 		throw new WebSocketError("handshake_refused", `${target.host}: ${verdict.reason}`);
 	}
 	const context = options.context(socket, verdict.protocol);
-	const connection = new Connection("client", handler, context, options.limits ?? DEFAULT_LIMITS, randomMask);
+	const limits = options.limits ?? DEFAULT_LIMITS;
+	const deflate =
+		verdict.compression === undefined || compression === undefined
+			? undefined
+			: messageCompression("client", verdict.compression, zlibEngine(compression), compression);
+	const connection = new Connection("client", handler, context, limits, randomMask, deflate);
 	driveSocket(socket, connection, rest);
 	return { connection, context, protocol: verdict.protocol };
 }

@@ -2,3 +2,4 @@ export { acceptSocket, refuseSocket, type SocketAcceptOptions } from "./accept.t
 export { type Connected, type ConnectOptions, connectWebSocket } from "./connect.ts";
 export { driveSocket, type SocketContext, type SocketEvents, socketHandler } from "./drive.ts";
 export { randomKey, randomMask, sha1Base64 } from "./sha1.ts";
+export { zlibEngine } from "./zlib.ts";
