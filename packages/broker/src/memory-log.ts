@@ -10,9 +10,9 @@ import type { Entry, Page, ReadOptions, Retention } from "./broker.ts";
 import type { Subscription } from "./memory-node.ts";
 
 /** How long epoch and head outlive the last entry. */
-export const HEAD_LIFE_MS = 24 * 60 * 60 * 1000;
+const HEAD_LIFE_MS = 24 * 60 * 60 * 1000;
 /** What an entry is taken to cost beside its bytes: two objects and a slot in the ring. */
-export const ENTRY_COST = 200;
+const ENTRY_COST = 200;
 
 const NO_RETENTION: Retention = { messages: 0, bytes: 0, ageMs: 0 };
 const NO_ENTRIES: (Entry | undefined)[] = [];

@@ -7,7 +7,7 @@
 import { MemoryLog } from "./memory-log.ts";
 
 /** What a log without entries is taken to cost: the object, its place in the map, epoch and list of subscriptions. */
-export const LOG_COST = 400;
+const LOG_COST = 400;
 
 export interface MemoryLogsOptions {
 	readonly maxBytes: number;
