@@ -29,7 +29,7 @@ export const Position = z.object({
 export type Position = z.infer<typeof Position>;
 
 /** What a customer says to the driver. */
-export const CustomerMessage = z.object({
+const CustomerMessage = z.object({
 	orderId: z.string(),
 	message: z.string().min(1).max(500),
 });

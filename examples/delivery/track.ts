@@ -50,7 +50,7 @@ export interface StopRule {
 	readonly shortestMs: number;
 }
 
-export const STOP_RULE: StopRule = { walkingSpeed: 1.5, shortestMs: 15_000 };
+const STOP_RULE: StopRule = { walkingSpeed: 1.5, shortestMs: 15_000 };
 
 const EARTH_RADIUS_M = 6_371_008.8;
 /** The road ahead that a heading looks at; shorter than this, GPS noise turns the car. */
