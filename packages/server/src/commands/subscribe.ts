@@ -30,24 +30,30 @@ export async function subscribe(node: TidewireNode, connection: Connection, mess
 	if (connection.closed) {
 		return;
 	}
-	if (many) {
-		if (id !== undefined) {
-			connection.reply({ ack: id, channels: rows.map((each) => ("refusal" in each ? failed(each) : each)) });
-		}
-		return;
-	}
 	const [only] = rows;
-	if (only !== undefined && "refusal" in only) {
+	if (!many && only !== undefined && "refusal" in only) {
 		throw only.refusal;
 	}
-	if (id !== undefined && only !== undefined) {
-		connection.reply({ ack: id, ...only });
+	if (id !== undefined) {
+		const channels = rows.map((each) => ("refusal" in each ? failed(each) : each.reply));
+		connection.reply(many ? { ack: id, channels } : { ack: id, ...channels[0] });
+	}
+	for (const each of rows) {
+		if ("begin" in each) {
+			each.begin();
+		}
 	}
 }
 
 interface Refused {
 	readonly channel: string;
 	readonly refusal: Refusal;
+}
+
+interface Accepted {
+	readonly reply: Subscribed;
+	/** Lets delivery begin: to be called when the reply is on its way. */
+	readonly begin: () => void;
 }
 
 function failed({ channel, refusal }: Refused): { readonly channel: string; readonly error: Failure["error"] } {
@@ -60,31 +66,34 @@ async function row(
 	connection: Connection,
 	message: SubscribeMessage,
 	target: SubscribeTarget,
-): Promise<Subscribed | Refused> {
+): Promise<Accepted | Refused> {
+	const { channel } = target;
 	try {
 		return await join(node, connection, target, startOf(node, message, target), message.policy);
 	} catch (error) {
 		const cause = brokerRefusal(error);
 		if (cause instanceof Refusal) {
-			return { channel: target.channel, refusal: cause };
+			return { channel, refusal: cause };
 		}
-		throw cause;
+		node.options.log.error("a channel could not be subscribed to", { cause, channel });
+		return { channel, refusal: new Refusal("internal", "the server could not perform this") };
 	}
 }
 
-/** Subscribes a connection to a channel that it may subscribe to. Rejects with `Refusal`. */
+/** Subscribes a connection to a channel that it may subscribe to. Rejects with `Refusal`, or the broker's error. */
 export async function join(
 	node: TidewireNode,
 	connection: Connection,
 	{ channel }: Pick<SubscribeTarget, "channel">,
 	start: Start,
 	policy?: SubscribeMessage["policy"],
-): Promise<Subscribed> {
+): Promise<Accepted> {
 	const route = await access(node, connection.caller, "subscribe", channel);
 	const present = node.hub.find(connection, channel);
 	if (present !== undefined) {
 		const { epoch } = present.channel;
-		return { channel, position: formatPosition({ epoch, offset: present.cursor }), already: true };
+		const position = formatPosition({ epoch, offset: present.cursor });
+		return { reply: { channel, position, already: true }, begin: () => {} };
 	}
 	const { maxSubscriptions } = node.options.limits;
 	if (connection.subscriptions.length + connection.joining >= maxSubscriptions) {
@@ -93,13 +102,14 @@ export async function join(
 	connection.joining++;
 	try {
 		const joined = await node.hub.join(connection, channel, start, policy ?? route.declaration.slow);
+		const { subscription, recovered } = joined;
 		if (connection.closed) {
-			node.hub.leave(joined.subscription);
+			node.hub.leave(subscription);
 		}
+		const position = formatPosition(joined.position);
 		return {
-			channel,
-			position: formatPosition(joined.position),
-			...(joined.recovered === undefined ? {} : { recovered: joined.recovered }),
+			reply: { channel, position, ...(recovered === undefined ? {} : { recovered }) },
+			begin: () => node.hub.begin(subscription),
 		};
 	} finally {
 		connection.joining--;

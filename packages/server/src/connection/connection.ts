@@ -102,10 +102,8 @@ export class Connection implements Subscriber {
 		try {
 			message = this.encoding.codec.decode(bytes, text);
 		} catch (error) {
-			if (!(error instanceof ProtocolError)) {
-				throw error;
-			}
-			this.fail(error.id, new Refusal(error.code, error.message));
+			const { id } = error instanceof ProtocolError ? error : {};
+			this.fail(id, error instanceof ProtocolError ? new Refusal(error.code, error.message) : error);
 			return;
 		}
 		if (message.type === "ping") {
@@ -186,12 +184,17 @@ export class Connection implements Subscriber {
 		if (this.closed) {
 			return;
 		}
-		if (this.#outbox.push(frame) === 1) {
+		const { pending } = this;
+		if (pending !== undefined) {
+			// Gathered before: written before. The flush has this connection on its list already.
+			this.pending = undefined;
+			this.#outbox.push(pending.bytes(), frame);
+		} else if (this.#outbox.push(frame) === 1) {
 			this.#home.hub.flush.subscriber(this);
 		}
 	}
 
-	/** Writes what was sent and then what the flush has gathered, as one. */
+	/** Writes what was sent and then what the flush has gathered since, as one. */
 	write(): void {
 		const { pending } = this;
 		this.pending = undefined;

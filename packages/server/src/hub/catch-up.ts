@@ -26,7 +26,7 @@ export class CatchUp implements LaggardCare {
 	}
 
 	resume(subscription: Subscription): void {
-		if (subscription.recovering || subscription.ended) {
+		if (subscription.recovering || subscription.ended || !subscription.begun) {
 			return;
 		}
 		const { channel } = subscription;
@@ -57,9 +57,8 @@ export class CatchUp implements LaggardCare {
 			void this.#fromHistory(subscription);
 			return;
 		}
-		const entries = channel.log.after(subscription.cursor).map((logged) => logged.entry);
 		if (subscription.presentPolicy === "conflate") {
-			this.#conflate(subscription, entries);
+			this.#conflate(subscription, entriesOf(channel, subscription.cursor), channel.head);
 			return;
 		}
 		let bytes = 0;
@@ -78,24 +77,31 @@ export class CatchUp implements LaggardCare {
 	/** Reads page after page while the connection takes them. Never rejects. */
 	async #fromHistory(subscription: Subscription): Promise<void> {
 		const { channel, subscriber } = subscription;
+		const { epoch } = channel;
+		const collected: Entry[] | undefined = subscription.presentPolicy === "conflate" ? [] : undefined;
+		const recovers = subscription.cursor < subscription.owed;
 		try {
-			const conflate: Entry[] = [];
 			let after = subscription.cursor;
 			while (!subscription.ended && !subscriber.blocked && after < channel.log.tail) {
 				const page = await this.#broker.read(channel.name, { after, limit: PIECE_ENTRIES, maxBytes: PIECE_BYTES });
 				if (subscription.ended) {
 					return;
 				}
-				if (page.epoch !== channel.epoch) {
+				if (channel.epoch !== epoch) {
+					// The subscription has begun anew meanwhile: what was read, and where it was read from, mean nothing there.
+					break;
+				}
+				if (page.epoch !== epoch) {
 					// The broker is ahead of what it has told us: `Hub.reset` will follow and begins this subscription anew.
 					return;
 				}
-				after = this.#takePage(subscription, page, conflate);
+				after = this.#takePage(subscription, page, after, collected);
 				subscriber.write();
 			}
-			if (conflate.length > 0 && !subscription.ended) {
-				const rest = after >= channel.log.tail ? channel.log.after(after).map((logged) => logged.entry) : [];
-				this.#conflate(subscription, [...conflate, ...rest]);
+			if (collected !== undefined && channel.epoch === epoch && !subscription.ended) {
+				const reached = after >= channel.log.tail;
+				const rest = reached ? entriesOf(channel, after) : [];
+				this.#conflate(subscription, [...collected, ...rest], reached ? Math.max(after, channel.head) : after);
 			}
 		} catch (cause) {
 			if (!subscription.ended) {
@@ -106,51 +112,60 @@ export class CatchUp implements LaggardCare {
 			subscription.recovering = false;
 		}
 		if (!subscription.ended && !subscriber.blocked) {
+			if (recovers && channel.epoch === epoch) {
+				// What came while history was read is not missed by being slow.
+				subscription.owed = channel.head;
+			}
 			this.resume(subscription);
 		}
 	}
 
-	/** Delivers a page, or keeps it for conflation. How far it reached. */
-	#takePage(subscription: Subscription, page: Page, conflate: Entry[]): number {
+	/** Delivers the page that was read after an offset, or keeps it for conflation. How far it reached. */
+	#takePage(subscription: Subscription, page: Page, asked: number, collected: Entry[] | undefined): number {
 		const { channel, subscriber } = subscription;
-		const collects = subscription.presentPolicy === "conflate";
-		let after = collects ? Math.max(subscription.cursor, conflate.at(-1)?.offset ?? 0) : subscription.cursor;
+		const { encoding } = subscriber;
+		let after = asked;
 		if (page.tail > after) {
-			this.#gap(subscription, page.tail, subscription.lagging ? "slow" : "lost");
-			after = page.tail;
-			if (subscription.ended) {
+			if (collected !== undefined) {
+				this.#conflate(subscription, collected.splice(0), after);
+			}
+			// Where the history is shorter than the node's log, the log goes on.
+			after = Math.min(page.tail, channel.log.tail);
+			this.#gap(subscription, after, subscription.lagging ? "slow" : "lost");
+			if (after < page.tail) {
 				return after;
 			}
 		}
 		for (const entry of page.entries) {
-			const previous = entry.previous ?? entry.offset - 1;
-			if (previous > after && !collects) {
-				// Only expired entries are missing inside of what is kept.
-				this.#gap(subscription, previous, "expired");
+			if (subscription.ended) {
+				return after;
 			}
-			if (collects) {
-				conflate.push(entry);
+			if (collected === undefined) {
+				// Only expired entries are missing inside of what is kept.
+				this.#gap(subscription, entry.previous ?? entry.offset - 1, "expired");
+				this.#deliver(subscription, entry, encoding.frame(encoding.codec.encodeEntry(channel.name, entry)));
 			} else {
-				const { codec } = subscriber.encoding;
-				this.#deliver(subscription, entry, subscriber.encoding.frame(codec.encodeEntry(channel.name, entry)));
+				collected.push(entry);
 			}
 			after = entry.offset;
 		}
-		if (page.entries.length === 0 && page.head > after) {
-			if (!collects) {
-				this.#gap(subscription, page.head, "expired");
-			}
-			after = page.head;
+		if (page.entries.length > 0) {
+			return after;
 		}
-		return after;
+		// Nothing more is kept of what lies before the log: it has expired, or a broker is behind what it told us.
+		const to = channel.log.tail;
+		if (collected === undefined) {
+			this.#gap(subscription, to, page.head > after ? "expired" : "lost");
+		}
+		return to;
 	}
 
-	/** Announces a range, then gives only the last entry of each key in it. */
-	#conflate(subscription: Subscription, entries: readonly Entry[]): void {
+	/** Announces everything up to `to`, of which these entries are left, and gives only the last of each key. */
+	#conflate(subscription: Subscription, entries: readonly Entry[], to: number): void {
 		const { channel, subscriber } = subscription;
 		const { encoding } = subscriber;
-		const to = entries.at(-1)?.offset;
-		if (to === undefined || to <= subscription.cursor) {
+		const from = subscription.cursor + 1;
+		if (from > to) {
 			return;
 		}
 		const latest = new Map<string | undefined, Entry>();
@@ -158,14 +173,19 @@ export class CatchUp implements LaggardCare {
 			latest.delete(entry.key);
 			latest.set(entry.key, entry);
 		}
-		const from = subscription.cursor + 1;
+		const nowMs = this.#nowMs();
+		const left = [...latest.values()].filter((entry) => withheld(entry, subscriber, nowMs) === undefined);
+		const first = left[0];
+		if (first === undefined) {
+			const last = entries.at(-1);
+			this.#gap(subscription, to, (last && withheld(last, subscriber, nowMs)) ?? "expired");
+			return;
+		}
 		if (encoding.codec.enveloped && from < to) {
 			subscriber.send(encoding.frame(encoding.codec.encode({ channel: channel.name, event: "conflated", from, to })));
 		}
-		for (const entry of latest.values()) {
-			if (withheld(entry, subscriber, this.#nowMs()) === undefined) {
-				subscriber.send(encoding.frame(encoding.codec.encodeEntry(channel.name, entry)));
-			}
+		for (const entry of left) {
+			subscriber.send(encoding.frame(encoding.codec.encodeEntry(channel.name, entry)));
 		}
 		subscription.cursor = to;
 	}
@@ -187,7 +207,7 @@ export class CatchUp implements LaggardCare {
 	#gap(subscription: Subscription, to: number, reason: GapReason): void {
 		const { channel, subscriber } = subscription;
 		const from = subscription.cursor + 1;
-		if (from > to) {
+		if (from > to || subscription.ended) {
 			return;
 		}
 		subscription.cursor = to;
@@ -199,9 +219,18 @@ export class CatchUp implements LaggardCare {
 	}
 }
 
-/** What tells a subscriber that the channel's continuity is lost. */
-export function resetFrame(channel: Channel, { subscriber }: Subscription): Uint8Array {
-	const { codec } = subscriber.encoding;
-	const position = formatPosition(channel.position);
-	return subscriber.encoding.frame(codec.encode({ channel: channel.name, event: "reset", position }));
+function entriesOf(channel: Channel, after: number): readonly Entry[] {
+	return channel.log.after(after).map((logged) => logged.entry);
+}
+
+/** Tells a subscriber that the channel's continuity is lost. */
+export function announceReset(subscription: Subscription): void {
+	const { channel, subscriber } = subscription;
+	const { encoding } = subscriber;
+	if (!encoding.codec.enveloped) {
+		subscriber.lost(subscription, "reset");
+		return;
+	}
+	const position = formatPosition({ epoch: channel.epoch, offset: subscription.cursor });
+	subscriber.send(encoding.frame(encoding.codec.encode({ channel: channel.name, event: "reset", position })));
 }

@@ -58,6 +58,14 @@ export class Channel {
 		return this.head !== before;
 	}
 
+	/** Goes on at a position of another epoch: nothing made of the old one is used any more. */
+	moveTo(position: Position): void {
+		this.epoch = position.epoch;
+		this.head = position.offset;
+		this.log.clear(position.offset);
+		this.#slices.length = 0;
+	}
+
 	/** Drops what nobody has still to be written. */
 	trim(): void {
 		if (this.lagging === 0) {
@@ -105,15 +113,17 @@ export class Channel {
 	/** The frames of everything between a cursor and the head, shared by all who ask for the same. */
 	slice(subscriber: Subscriber, from: number, nowMs: number): Uint8Array {
 		const { encoding } = subscriber;
+		if (this.log.special > 0) {
+			const entries = this.log.after(from);
+			if (entries.some(({ entry }) => withheld(entry, subscriber, nowMs) !== undefined)) {
+				return concatenate(entries.map((logged) => this.#frameOrGap(logged, subscriber, nowMs)));
+			}
+		}
 		const cached = this.#slices[encoding.index];
-		if (cached !== undefined && cached.from === from && cached.to === this.head && this.log.special === 0) {
+		if (cached !== undefined && cached.from === from && cached.to === this.head) {
 			return cached.bytes;
 		}
-		const entries = this.log.after(from);
-		if (this.log.special > 0 && entries.some(({ entry }) => withheld(entry, subscriber, nowMs) !== undefined)) {
-			return concatenate(entries.map((logged) => this.#frameOrGap(logged, subscriber, nowMs)));
-		}
-		const bytes = concatenate(entries.map((logged) => logged.frame(this.name, encoding)));
+		const bytes = concatenate(this.log.after(from).map((logged) => logged.frame(this.name, encoding)));
 		this.#slices[encoding.index] = { from, to: this.head, bytes };
 		return bytes;
 	}

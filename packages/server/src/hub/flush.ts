@@ -1,7 +1,7 @@
 /**
  * Once per event-loop turn: walks the subscribers of every channel that moved, gives each the slice between its cursor
- * and the head, and hands each socket one write. A walk that takes too long stops and goes on next turn where it was,
- * so that heartbeats, reads and new connections are not starved.
+ * and the head, and hands each socket one write. What takes too long, walking or writing, stops and goes on next turn
+ * where it was, so that heartbeats, reads and new connections are not starved.
  */
 import type { Channel } from "./channel.ts";
 import { Pending } from "./pending.ts";
@@ -9,7 +9,7 @@ import type { Subscriber, Subscription } from "./subscription.ts";
 
 /** How long a flush may keep the event loop. */
 const MAX_TURN_MS = 5;
-/** How many subscriptions are walked between two looks at the clock. */
+/** How many subscriptions are walked, or sockets written to, between two looks at the clock. */
 const CLOCK_EVERY = 64;
 
 /** What the flush leaves to others. */
@@ -25,8 +25,11 @@ export class Flush {
 	#channels: Channel[] = [];
 	/** Those with something to write. A subscriber may stand here twice: the second write finds nothing. */
 	#subscribers: Subscriber[] = [];
+	/** How many of them have been written to. */
+	#written = 0;
 	#scheduled = false;
-	#root = Pending.root();
+	/** By the index of an encoding: subscribers of different encodings never share a list, and take turns in a channel. */
+	#roots: (Pending | undefined)[] = [];
 
 	constructor(care: LaggardCare, nowMs: () => number, monotonicMs: () => number = () => performance.now()) {
 		this.#care = care;
@@ -62,18 +65,31 @@ export class Flush {
 
 	readonly #run = (): void => {
 		this.#scheduled = false;
-		const nowMs = this.#nowMs();
-		const complete = this.#walk(this.#monotonicMs() + MAX_TURN_MS, nowMs);
-		const subscribers = this.#subscribers;
-		this.#subscribers = [];
-		for (const subscriber of subscribers) {
-			subscriber.write();
+		const deadlineMs = this.#monotonicMs() + MAX_TURN_MS;
+		// What was gathered last turn goes out before more is gathered: what comes meanwhile then goes as one.
+		let complete = this.#written === 0 || this.#write(deadlineMs);
+		if (complete) {
+			complete = this.#walk(deadlineMs, this.#nowMs());
+			complete = this.#write(deadlineMs) && complete;
 		}
-		this.#root = Pending.root();
 		if (!complete) {
 			this.#schedule();
 		}
 	};
+
+	/** Writes until all have been written to or the time is over. */
+	#write(deadlineMs: number): boolean {
+		while (this.#written < this.#subscribers.length) {
+			this.#subscribers[this.#written++]!.write();
+			if (this.#written % CLOCK_EVERY === 0 && this.#monotonicMs() > deadlineMs) {
+				return false;
+			}
+		}
+		this.#subscribers = [];
+		this.#written = 0;
+		this.#roots = [];
+		return true;
+	}
 
 	/** Walks until all channels are clean or the time is over. */
 	#walk(deadlineMs: number, nowMs: number): boolean {
@@ -102,7 +118,7 @@ export class Flush {
 		if (subscription.cursor >= channel.head) {
 			return;
 		}
-		if (subscription.recovering || subscriber.blocked) {
+		if (subscription.recovering || subscriber.blocked || !subscription.begun) {
 			channel.fellBehind(subscription);
 			return;
 		}
@@ -115,7 +131,9 @@ export class Flush {
 		subscription.cursor = channel.head;
 		if (subscriber.pending === undefined) {
 			this.#subscribers.push(subscriber);
-			subscriber.pending = this.#root;
+			const { index } = subscriber.encoding;
+			this.#roots[index] ??= Pending.root();
+			subscriber.pending = this.#roots[index];
 		}
 		subscriber.pending = subscriber.pending.with(slice);
 	}

@@ -4,7 +4,7 @@
  */
 import type { Broker, BrokerListener, Entry, Position } from "@tidewire/broker";
 import type { SlowPolicy } from "@tidewire/protocol";
-import { CatchUp, resetFrame } from "./catch-up.ts";
+import { announceReset, CatchUp } from "./catch-up.ts";
 import { Channel } from "./channel.ts";
 import { Flush } from "./flush.ts";
 import { type Subscriber, Subscription } from "./subscription.ts";
@@ -76,18 +76,15 @@ export class Hub implements BrokerListener {
 
 	/** The channel goes on in another epoch: every subscriber is told, and begins anew there. */
 	#moveTo(channel: Channel, position: Position): void {
-		channel.epoch = position.epoch;
-		channel.head = position.offset;
-		channel.log.clear(position.offset);
+		channel.moveTo(position);
 		for (const subscription of [...channel.subscriptions]) {
 			subscription.cursor = position.offset;
 			subscription.owed = position.offset;
 			channel.caughtUp(subscription);
-			const { subscriber } = subscription;
-			if (subscriber.encoding.codec.enveloped) {
-				subscriber.send(resetFrame(channel, subscription));
+			if (subscription.begun) {
+				announceReset(subscription);
 			} else {
-				subscriber.lost(subscription, "reset");
+				subscription.moved = true;
 			}
 		}
 	}
@@ -99,27 +96,47 @@ export class Hub implements BrokerListener {
 	}
 
 	/**
-	 * Subscribes. Rejects with the broker's error where it is not available. Nothing is delivered before the present
-	 * turn of the event loop ends, so that a reply sent by then comes first.
+	 * Subscribes. Rejects with the broker's error where it is not available. Nothing is delivered before `begin`, so that
+	 * the reply comes first, however long the other channels of the same request take.
 	 */
 	async join(subscriber: Subscriber, name: string, start: Start, policy: SlowPolicy): Promise<Joined> {
 		const channel = this.#open(name);
 		try {
 			// `opening` settles in order, so that a subscriber joins only once the channel knows where it stands.
 			await channel.opening;
-			const { offset, recovered } = await this.#startOffset(channel, start);
+			let epoch: string;
+			let found: { readonly offset: number; readonly recovered: boolean | undefined };
+			do {
+				epoch = channel.epoch;
+				found = await this.#startOffset(channel, start);
+				// An offset means nothing in another epoch, and the channel may have moved while it was looked for.
+			} while (channel.epoch !== epoch);
+			const { offset, recovered } = found;
 			const subscription = new Subscription(channel, subscriber, policy, offset);
 			channel.add(subscription);
 			subscriber.subscriptions.push(subscription);
 			if (offset < channel.head) {
 				subscription.owed = channel.head;
 				channel.fellBehind(subscription);
-				this.flush.channel(channel);
 			}
-			return { subscription, position: { epoch: channel.epoch, offset }, recovered };
+			return { subscription, position: { epoch, offset }, recovered };
 		} finally {
 			channel.joining--;
 			this.#closeIfUnused(channel);
+		}
+	}
+
+	/** The subscription has been announced to its subscriber: delivery begins. */
+	begin(subscription: Subscription): void {
+		if (subscription.ended || subscription.begun) {
+			return;
+		}
+		subscription.begun = true;
+		if (subscription.moved) {
+			announceReset(subscription);
+		}
+		if (subscription.cursor < subscription.channel.head) {
+			this.flush.channel(subscription.channel);
 		}
 	}
 
@@ -179,9 +196,7 @@ export class Hub implements BrokerListener {
 			channel.opening = undefined;
 			// Entries may have been told before this resolved: then the log already reaches further.
 			if (channel.epoch !== position.epoch || channel.head < position.offset) {
-				channel.epoch = position.epoch;
-				channel.head = position.offset;
-				channel.log.clear(position.offset);
+				channel.moveTo(position);
 			}
 		});
 		return channel;
@@ -240,7 +255,8 @@ export class Hub implements BrokerListener {
 				}
 				before = entry.offset;
 			}
-			if (page.entries.length < REWIND_PAGE) {
+			// A page may end early: only an empty one says that nothing older is kept.
+			if (page.entries.length === 0) {
 				return Math.min(before - 1, channel.head);
 			}
 		}

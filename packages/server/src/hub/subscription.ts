@@ -14,11 +14,11 @@ export interface Subscriber {
 	readonly session: string;
 	/** Whether it takes no more for now: cursors stand still until it says `hub.unblocked`. */
 	readonly blocked: boolean;
-	/** What the flush under way will write to it; owned by the flush. */
+	/** What the flush will write to it. Set by the flush, taken by `send` and `write`. */
 	pending: Pending | undefined;
 	/** Its subscriptions, in the order made. Owned by the hub. */
 	readonly subscriptions: Subscription[];
-	/** Takes a frame to be written with the next flush, before any slice of it. */
+	/** Takes a frame to be written with the next flush, after what is pending and before any slice that is still to come. */
 	send(frame: Uint8Array): void;
 	/** Writes what was sent and what is pending, in this order. */
 	write(): void;
@@ -40,6 +40,10 @@ export class Subscription {
 	lagging = false;
 	/** A read of the broker's history on its behalf is under way. */
 	recovering = false;
+	/** Whether its beginning has been announced (`Hub.begin`): before, nothing is delivered. */
+	begun = false;
+	/** The channel moved to another epoch before the subscription began. */
+	moved = false;
 
 	constructor(channel: Channel, subscriber: Subscriber, policy: SlowPolicy, cursor: number) {
 		this.channel = channel;
