@@ -4,6 +4,7 @@ import {
 	frameLength,
 	type Handler,
 	type Limits,
+	type MessageCompression,
 	type Opcode,
 	resolveLimits,
 	writeFrameHeader,
@@ -115,7 +116,12 @@ export const recorder: Handler<Peer> = {
 };
 
 /** A connection under test. Chunks are copied before they are fed, since the connection unmasks in place. */
-export function peer(role: "server" | "client", limits: Limits = {}, handler: Handler<Peer> = recorder): Peer {
+export function peer(
+	role: "server" | "client",
+	limits: Limits = {},
+	handler: Handler<Peer> = recorder,
+	compression?: MessageCompression,
+): Peer {
 	const notes: Note[] = [];
 	const written: Uint8Array[] = [];
 	const self: Peer = {
@@ -137,6 +143,7 @@ export function peer(role: "server" | "client", limits: Limits = {}, handler: Ha
 		self,
 		resolveLimits(limits),
 		role === "client" ? () => RFC_KEY : undefined,
+		compression,
 	);
 	return self;
 }
