@@ -19,7 +19,9 @@ export {
 	type Upgrade,
 	type UpgradeRequest,
 } from "./handshake/accept.ts";
+export { acceptConnect } from "./handshake/extended-connect.ts";
 export type { HeaderFields, HeaderSource } from "./handshake/headers.ts";
+export type { Agreement, NegotiateOptions, RequestFields } from "./handshake/negotiate.ts";
 export {
 	requestUpgrade,
 	type UpgradeOffer,

@@ -2,45 +2,36 @@
  * The server's half of the opening handshake (RFC 6455 §4.2): a request in, a 101 or a refusal out. It reads no socket
  * and decides neither paths nor origins, which are its caller's.
  */
-import { acceptOffer, type DeflateParameters } from "../deflate/negotiation.ts";
-import type { ResolvedCompression } from "../deflate/options.ts";
-import { WebSocketError } from "../errors.ts";
-import { parseExtensions } from "./extensions.ts";
-import { countRaw, fieldValues, type HeaderFields, type HeaderSource, hasToken, parseTokens } from "./headers.ts";
+import { fieldValues, type HeaderFields, hasToken } from "./headers.ts";
+import {
+	type Agreement,
+	findRepeated,
+	isVersion13,
+	type NegotiateOptions,
+	negotiate,
+	type RequestFields,
+} from "./negotiate.ts";
 
 /** Base64 of the SHA-1 of an ASCII text. */
 export type Sha1Base64 = (text: string) => string;
 
 /** What the handshake reads of a request; Node's `IncomingMessage` fits. */
-export interface UpgradeRequest {
+export interface UpgradeRequest extends RequestFields {
 	readonly method?: string | undefined;
 	/** "1.1" */
 	readonly httpVersion: string;
-	readonly headers: HeaderSource;
-	/** Name, value, name, value …, as received: shows duplicates that `headers` hides. */
-	readonly rawHeaders?: readonly string[];
 }
 
-export interface AcceptOptions {
+export interface AcceptOptions extends NegotiateOptions {
 	readonly sha1: Sha1Base64;
-	/** Chooses one of the offered subprotocols, or none. Without it none is chosen. */
-	readonly protocols?: (offered: readonly string[]) => string | undefined;
-	/** What is accepted of permessage-deflate (RFC 7692). Default: it is not. */
-	readonly compression?: ResolvedCompression;
 }
 
+/** The answer to a handshake over HTTP/1.1 (101) or HTTP/2 (200). */
 export type Upgrade =
-	| {
-			readonly ok: true;
-			readonly status: 101;
-			readonly headers: HeaderFields;
-			readonly protocol?: string;
-			/** Present where permessage-deflate was agreed on: for `messageCompression`. */
-			readonly compression?: DeflateParameters;
-	  }
+	| ({ readonly ok: true; readonly status: 101 | 200; readonly headers: HeaderFields } & Agreement)
 	| {
 			readonly ok: false;
-			readonly status: 400 | 405 | 426;
+			readonly status: 400 | 405 | 426 | 501;
 			readonly headers: HeaderFields;
 			/** Plain text for the response's body. */
 			readonly reason: string;
@@ -69,19 +60,14 @@ export function acceptUpgrade(request: UpgradeRequest, options: AcceptOptions): 
 	if (!hasToken(fieldValues(headers, "connection"), "upgrade")) {
 		return refuse(400, "the Connection header must hold Upgrade (RFC 6455 §4.2.1)");
 	}
-	for (const name of SINGLE_FIELDS) {
-		const count = Math.max(
-			fieldValues(headers, name).length,
-			request.rawHeaders === undefined ? 0 : countRaw(request.rawHeaders, name),
-		);
-		if (count > 1) {
-			return refuse(400, `the ${name} header stands ${count} times, at most once (RFC 6455 §11.3)`);
-		}
+	const repeated = findRepeated(request, SINGLE_FIELDS);
+	if (repeated !== undefined) {
+		return refuse(400, repeated);
 	}
 	if (fieldValues(headers, "host").length === 0) {
 		return refuse(400, "the Host header is missing (RFC 6455 §4.2.1)");
 	}
-	if (fieldValues(headers, "sec-websocket-version")[0]?.trim() !== "13") {
+	if (!isVersion13(headers)) {
 		// §4.2.2, step 4: an upgrade-required status and the versions that we speak.
 		return refuse(426, "the Sec-WebSocket-Version header must be 13 (RFC 6455 §4.2.2)", UPGRADE);
 	}
@@ -93,35 +79,12 @@ export function acceptUpgrade(request: UpgradeRequest, options: AcceptOptions): 
 	if (fieldValues(headers, "transfer-encoding").length > 0 || (length !== undefined && Number(length) !== 0)) {
 		return refuse(400, "a WebSocket handshake has no body");
 	}
-	const offered = parseTokens(fieldValues(headers, "sec-websocket-protocol"));
-	if (offered === undefined || new Set(offered).size !== offered.length) {
-		return refuse(400, "the Sec-WebSocket-Protocol header must be a list of unique tokens (RFC 6455 §4.1)");
+	const negotiation = negotiate(request, options);
+	if (!negotiation.ok) {
+		return refuse(400, negotiation.reason);
 	}
-	const { compression } = options;
-	// Nobody reads the field where no extension is known.
-	const extensions = compression === undefined ? [] : parseExtensions(fieldValues(headers, "sec-websocket-extensions"));
-	if (extensions === undefined) {
-		return refuse(400, "the Sec-WebSocket-Extensions header breaks its grammar (RFC 6455 §9.1)");
-	}
-	const deflate = compression === undefined ? undefined : acceptOffer(extensions, compression);
-	const accept = {
-		upgrade: "websocket",
-		connection: "Upgrade",
-		"sec-websocket-accept": acceptFor(key, options.sha1),
-		...(deflate === undefined ? undefined : { "sec-websocket-extensions": deflate.field }),
-	};
-	const agreed = deflate === undefined ? undefined : { compression: deflate.parameters };
-	const protocol = offered.length === 0 ? undefined : options.protocols?.(offered);
-	if (protocol === undefined) {
-		return { ok: true, status: 101, headers: accept, ...agreed };
-	}
-	if (!offered.includes(protocol)) {
-		throw new WebSocketError(
-			"protocol_not_offered",
-			`subprotocol ${JSON.stringify(protocol)} was not offered by the client (RFC 6455 §4.2.2)`,
-		);
-	}
-	return { ok: true, status: 101, headers: { ...accept, "sec-websocket-protocol": protocol }, protocol, ...agreed };
+	const accept = { upgrade: "websocket", connection: "Upgrade", "sec-websocket-accept": acceptFor(key, options.sha1) };
+	return { ok: true, status: 101, headers: { ...accept, ...negotiation.headers }, ...negotiation.agreed };
 }
 
 /** The `Sec-WebSocket-Accept` that answers a key (RFC 6455 §4.2.2, step 5.4). */
