@@ -13,6 +13,7 @@ import type {
 	Contract,
 	StreamingActionName,
 } from "@tidewire/contract";
+import type { ClientCodec } from "@tidewire/protocol";
 import type { Channel, Gap, RequestOptions, Reset } from "./channel.ts";
 import type { Environment } from "./environment.ts";
 import type { TidewireError } from "./error.ts";
@@ -21,8 +22,11 @@ import type { TidewireError } from "./error.ts";
 export type ClientState = "connecting" | "connected" | "waiting" | "offline" | "closed";
 
 export interface ConnectOptions {
-	/** The credential, or a function that is asked for it before each connection and each time it expires. */
+	/** The credential, or a function that is asked for it before each connection, so also after
+	 * a token has expired. */
 	readonly token?: string | (() => string | Promise<string>);
+	/** How messages are written: JSON by default; `msgpackClient` of `@tidewire/protocol/msgpack` is another. */
+	readonly codec?: ClientCodec;
 	/** The WebSocket class, where the global one is not to be used. */
 	readonly webSocket?: typeof WebSocket;
 	/**

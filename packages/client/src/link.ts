@@ -56,7 +56,7 @@ export function openLink(
 		try {
 			message = codec.decode(typeof data === "string" ? data : new Uint8Array(data as ArrayBuffer));
 		} catch (cause) {
-			hear({ type: "fault", error: new TidewireError("protocol", "no message", { cause }) });
+			hear({ type: "fault", error: new TidewireError("protocol", "the server sent no message", { cause }) });
 			return;
 		}
 		const id = "ack" in message ? message.ack : undefined;

@@ -42,22 +42,23 @@ interface Waiting extends Request {
 export interface Requests {
 	/** Ids are never used twice by one client, so they are new in each of its sessions. */
 	nextId(): number;
-	/** Throws `queue_full` where there is no room. The caller then writes what `unwritten` gives. */
+	/** Throws `queue_full` where there is no room. The caller then writes what is `due`. */
 	add(request: Request): void;
-	/** What is to be written now, in the order of the calls; it counts as written. */
-	unwritten(now: number): readonly (string | Uint8Array)[];
 	/** The server's answer, or its refusal. What nobody waits for is nothing to us. */
 	answered(id: MessageId, answer: Ack | TidewireError): void;
 	/** The caller is no longer interested. True: the server has heard of it. */
 	forget(id: number): boolean;
 	/** The socket is gone. What was written waits to learn whether its session goes on; streams end. */
 	disconnected(): void;
-	/** A connection is there, in the same session as before or in a new one. `unwritten` gives what to send. */
+	/** A connection is there, in the same session as before or in a new one. `due` gives what to send. */
 	connected(resumed: boolean, windowMs: number, now: number): void;
-	/** No later than the moment when `sweep` has something to do. */
+	/** No later than the moment when `due` has something to do. */
 	deadline(): number;
-	/** Gives up what has waited too long; returns what to write again, while `connected`. */
-	sweep(now: number, connected: boolean): readonly (string | Uint8Array)[];
+	/**
+	 * Gives up what has waited too long. Returns what to write now, in the order of the calls: while `connected`, what was
+	 * not written yet and what has waited for its answer; it counts as written.
+	 */
+	due(now: number, connected: boolean): readonly (string | Uint8Array)[];
 	/** The client is closed. */
 	close(error: TidewireError): void;
 }
@@ -110,15 +111,6 @@ export function createRequests(maxRequests: number, maxBytes: number): Requests 
 			waiting.set(request.id, { ...request });
 			dueBy(request.expiresAt);
 		},
-		unwritten(now) {
-			const fresh = all().filter(({ lastAt }) => lastAt === undefined);
-			for (const request of fresh) {
-				request.lastAt = now;
-				request.firstAt ??= now;
-				dueBy(now + RETRY_MS);
-			}
-			return fresh.map(({ payload }) => payload);
-		},
 		answered(id, answer) {
 			const request = waiting.get(id);
 			if (request?.lastAt === undefined) {
@@ -156,8 +148,8 @@ export function createRequests(maxRequests: number, maxBytes: number): Requests 
 			windowMs = newWindowMs;
 		},
 		deadline: () => deadline,
-		sweep(now, connected) {
-			const again: (string | Uint8Array)[] = [];
+		due(now, connected) {
+			const payloads: (string | Uint8Array)[] = [];
 			deadline = Number.POSITIVE_INFINITY;
 			for (const request of all()) {
 				const { expiresAt, kind, lastAt, payload } = request;
@@ -167,17 +159,18 @@ export function createRequests(maxRequests: number, maxBytes: number): Requests 
 				}
 				dueBy(expiresAt);
 				// When it is too late to ask again, the answer may still come.
-				const mayRepeat = kind === "again" || (kind === "once" && !isForgotten(request, now));
-				if (!connected || lastAt === undefined || !mayRepeat) {
+				const isFinal = kind === "stream" || (kind === "once" && isForgotten(request, now));
+				if (!connected || (lastAt !== undefined && isFinal)) {
 					continue;
 				}
-				if (lastAt + RETRY_MS <= now) {
+				if (lastAt === undefined || lastAt + RETRY_MS <= now) {
 					request.lastAt = now;
-					again.push(payload);
+					request.firstAt ??= now;
+					payloads.push(payload);
 				}
 				dueBy((request.lastAt ?? now) + RETRY_MS);
 			}
-			return again;
+			return payloads;
 		},
 		close(error) {
 			for (const request of all()) {

@@ -46,6 +46,7 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 		onError,
 		requestTimeoutMs = 60_000,
 		token,
+		codec = jsonClient,
 		webSocket = WebSocket,
 	} = options;
 	const { now, random, setTimer, watchNetwork } = { ...systemEnvironment(), ...environment };
@@ -191,7 +192,7 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 				);
 				break;
 			case "open":
-				link = openLink(url, webSocket, jsonClient, (event) => dispatch({ ...event, serial }), receive);
+				link = openLink(url, webSocket, codec, (event) => dispatch({ ...event, serial }), receive);
 				break;
 			case "auth":
 				ask({ type: "auth", token: effect.token }, (_ack, error) =>
@@ -215,7 +216,6 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 				break;
 			case "ready":
 				requests.connected(effect.resumed, connection.session?.windowMs ?? 0, now());
-				subscriptions.askDue();
 				flush();
 				break;
 			case "report":
@@ -227,7 +227,7 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 		try {
 			return typeof token === "function" ? await token() : token;
 		} catch (cause) {
-			throw new TidewireError("token_failed", "no token", { cause });
+			throw new TidewireError("token_failed", "the token function failed", { cause });
 		}
 	}
 
@@ -237,9 +237,9 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 
 	function encode(message: ClientMessage): string | Uint8Array {
 		try {
-			return jsonClient.encode(message);
+			return codec.encode(message);
 		} catch (cause) {
-			throw new TidewireError("bad_request", "not JSON", { cause });
+			throw new TidewireError("bad_request", "the data cannot be encoded", { cause });
 		}
 	}
 
@@ -271,12 +271,11 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 		}
 	}
 
-	/** Sends what waits, in the order of the calls. */
+	/** Sends what is due; subscriptions first, so that one's own publishes are not missed. */
 	function flush(): void {
-		if (isOpen()) {
-			for (const payload of requests.unwritten(now())) {
-				link?.send(payload);
-			}
+		subscriptions.askDue();
+		for (const payload of requests.due(now(), isOpen())) {
+			link?.send(payload);
 		}
 		arm();
 	}
@@ -304,15 +303,12 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 		if (state !== "closed") {
 			const subscriptionsDueAt = isOpen() ? subscriptions.dueAt() : Number.POSITIVE_INFINITY;
 			const at = Math.min(deadlineOf(connection), requests.deadline(), subscriptionsDueAt);
-			stopTimer = setTimer(tick, Math.ceil(at - now()));
+			stopTimer = setTimer(tick, Math.max(0, Math.ceil(at - now())));
 		}
 	}
 
 	function tick(): void {
-		for (const payload of requests.sweep(now(), isOpen())) {
-			link?.send(payload);
-		}
-		subscriptions.askDue();
+		flush();
 		dispatch({ type: "tick" });
 	}
 

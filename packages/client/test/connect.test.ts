@@ -285,6 +285,14 @@ describe("a subscription", () => {
 		expect([one, two]).toEqual([[[1, "e1:1"]], [1, 2]]);
 	});
 
+	it("made before a publish gets what is published", async () => {
+		const tw = await connected();
+		const seen: unknown[] = [];
+		tw.channel("a").subscribe((data) => seen.push(data));
+		await tw.channel("a").publish(1);
+		expect(seen).toEqual([1]);
+	});
+
 	it("made before the connection is made with it, 100 to a message", async () => {
 		const tw = client();
 		for (let count = 0; count < 101; count += 1) {

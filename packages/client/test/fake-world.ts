@@ -30,6 +30,9 @@ export class FakeWorld implements Environment {
 	readonly now = (): number => this.time;
 	readonly random = (): number => this.randomness;
 	readonly setTimer = (callback: () => void, delayMs: number): (() => void) => {
+		if (!(delayMs >= 0 && delayMs <= 2 ** 31 - 1)) {
+			throw new RangeError(`a timer of ${delayMs} ms`);
+		}
 		const timer = { at: this.time + delayMs, callback };
 		this.#timers.add(timer);
 		return () => this.#timers.delete(timer);

@@ -25,7 +25,7 @@ class Run {
 
 	connect(now: number, resumed: boolean): readonly (string | Uint8Array)[] {
 		this.requests.connected(resumed, WINDOW_MS, now);
-		return this.requests.unwritten(now);
+		return this.requests.due(now, true);
 	}
 }
 
@@ -35,7 +35,7 @@ describe("a request", () => {
 		run.add();
 		run.add();
 		expect(run.connect(0, false)).toEqual(["p1", "p2"]);
-		expect(run.requests.unwritten(0)).toEqual([]);
+		expect(run.requests.due(0, true)).toEqual([]);
 		run.requests.answered(2, { ack: 2 });
 		run.requests.answered(1, new TidewireError("forbidden", ""));
 		expect(run.outcomes).toEqual(["2 done", "1 forbidden"]);
@@ -45,12 +45,12 @@ describe("a request", () => {
 		const run = new Run();
 		run.connect(0, false);
 		run.add();
-		run.requests.unwritten(0);
-		expect(run.requests.sweep(4_999, true)).toEqual([]);
+		run.requests.due(0, true);
+		expect(run.requests.due(4_999, true)).toEqual([]);
 		expect(run.requests.deadline()).toBe(5_000);
-		expect(run.requests.sweep(5_000, true)).toEqual(["p1"]);
-		expect(run.requests.sweep(9_999, true)).toEqual([]);
-		expect(run.requests.sweep(10_000, true)).toEqual(["p1"]);
+		expect(run.requests.due(5_000, true)).toEqual(["p1"]);
+		expect(run.requests.due(9_999, true)).toEqual([]);
+		expect(run.requests.due(10_000, true)).toEqual(["p1"]);
 	});
 
 	it("is sent again under the same id when its session is resumed", () => {
@@ -85,7 +85,7 @@ describe("a request", () => {
 		const run = new Run();
 		run.add("once", Number.POSITIVE_INFINITY);
 		run.connect(0, false);
-		expect(run.requests.sweep(WINDOW_MS, true)).toEqual([]);
+		expect(run.requests.due(WINDOW_MS, true)).toEqual([]);
 		run.requests.answered(1, { ack: 1 });
 		expect(run.outcomes).toEqual(["1 done"]);
 	});
@@ -102,7 +102,7 @@ describe("a request", () => {
 		const run = new Run();
 		run.add("stream");
 		run.connect(0, false);
-		expect(run.requests.sweep(20_000, true)).toEqual([]);
+		expect(run.requests.due(20_000, true)).toEqual([]);
 		run.requests.disconnected();
 		expect(run.outcomes).toEqual(["1 unknown_outcome"]);
 	});
@@ -111,9 +111,9 @@ describe("a request", () => {
 		const run = new Run();
 		run.connect(0, false);
 		run.add();
-		run.requests.unwritten(0);
+		run.requests.due(0, true);
 		run.add();
-		run.requests.sweep(60_000, true);
+		run.requests.due(60_000, true);
 		expect(run.outcomes).toEqual(["1 unknown_outcome", "2 timeout"]);
 	});
 
