@@ -8,6 +8,7 @@ import type { User } from "./auth/caller.ts";
 import type { Credentials } from "./auth/credentials.ts";
 import type { Permissions } from "./auth/permission.ts";
 import { ServerError } from "./errors.ts";
+import { isOrigin } from "./http/origin.ts";
 import { type Log, SILENT } from "./observe/log.ts";
 
 export interface Limits {
@@ -62,7 +63,10 @@ interface CommonOptions<C extends Contract, U extends User> {
 	readonly apiKey?: string;
 	/** Anybody on this machine may do everything, without limits: for development, on loopback only. */
 	readonly dev?: boolean;
-	/** Origins of pages that may connect, such as "https://app.example.com"; the server's own always may. "*" lets all. */
+	/**
+	 * Origins of pages that may connect, such as "https://app.example.com"; the server's own always may. "*" lets all,
+	 * but cookies count for pages of a listed origin or the server's own only.
+	 */
 	readonly allowedOrigins?: "*" | readonly string[];
 	readonly limits?: Limits;
 	readonly heartbeat?: HeartbeatLimits;
@@ -134,6 +138,14 @@ export function resolveOptions(options: ServerOptions, declared: Actions): Resol
 	}
 	if (!resolved.path.startsWith("/")) {
 		throw new ServerError("bad_option", `path is "${resolved.path}", but must begin with /`);
+	}
+	for (const origin of resolved.allowedOrigins === "*" ? [] : resolved.allowedOrigins) {
+		if (!isOrigin(origin)) {
+			throw new ServerError(
+				"bad_option",
+				`allowedOrigins has "${origin}", but an origin is written as browsers send it: "https://app.example.com"`,
+			);
+		}
 	}
 	if (resolved.apiKey !== undefined && resolved.apiKey.length < 16) {
 		throw new ServerError("bad_option", "apiKey is shorter than 16 characters: it opens everything");

@@ -7,7 +7,7 @@ export interface Credentials {
 	readonly token: string | undefined;
 	/** Cookies by name; empty unless the request came from a page of an allowed origin. */
 	readonly cookies: Readonly<Record<string, string>>;
-	/** The upgrade request's. */
+	/** The upgrade request's, without `cookie`. */
 	readonly headers: IncomingHttpHeaders;
 	/** The parameters of the route that the connection came by. */
 	readonly params: Readonly<Record<string, string>>;

@@ -169,16 +169,13 @@ function nextUnlessAborted(
 
 /** An output that breaks its own schema is the server's mistake. */
 async function checkOutput(action: string, schema: Schema | undefined, output: unknown): Promise<unknown> {
-	if (output !== undefined) {
-		// What has no JSON cannot be sent: better to know before the reply is recorded.
-		jsonText(output);
-	}
-	if (schema === undefined) {
-		return output;
-	}
-	const checked = await validate(schema, output);
+	const checked = schema === undefined ? ({ ok: true, value: output } as const) : await validate(schema, output);
 	if (!checked.ok) {
 		throw new TypeError(`the output of "${action}" does not fit its schema: ${JSON.stringify(checked.issues)}`);
+	}
+	if (checked.value !== undefined) {
+		// What has no JSON cannot be sent: better to know before the reply is recorded.
+		jsonText(checked.value);
 	}
 	return checked.value;
 }

@@ -3,8 +3,9 @@ export function readCookies(header: string | undefined): Readonly<Record<string,
 	const cookies: Record<string, string> = Object.create(null);
 	for (const pair of (header ?? "").split(";")) {
 		const at = pair.indexOf("=");
-		if (at > 0) {
-			cookies[pair.slice(0, at).trim()] ??= pair.slice(at + 1).trim();
+		const name = pair.slice(0, Math.max(at, 0)).trim();
+		if (name !== "") {
+			cookies[name] ??= pair.slice(at + 1).trim();
 		}
 	}
 	return cookies;

@@ -11,6 +11,7 @@ import { acceptUpgrade, formatResponse, type ResolvedLimits } from "@tidewire/we
 import { authenticate } from "../auth/authenticate.ts";
 import { type Caller, WAITING } from "../auth/caller.ts";
 import type { Credentials } from "../auth/credentials.ts";
+import { brokerRefusal } from "../commands/publish.ts";
 import { join } from "../commands/subscribe.ts";
 import { Connection, type Entrance } from "../connection/connection.ts";
 import { newResumeToken, newSessionId } from "../connection/session.ts";
@@ -43,6 +44,8 @@ class HttpRefusal extends Error {
 		this.headers = headers;
 	}
 }
+
+const DRAINING = new HttpRefusal(503, "this node is going away", { "retry-after": RETRY_AFTER });
 
 export class Upgrader {
 	readonly #node: TidewireNode;
@@ -103,7 +106,7 @@ export class Upgrader {
 		}
 		const fromPage = this.#checkOrigin(request, socket);
 		if (this.draining) {
-			throw new HttpRefusal(503, "this node is going away", { "retry-after": RETRY_AFTER });
+			throw DRAINING;
 		}
 		const encoding = ENVELOPED.find(({ codec }) => codec.subprotocol === handshake.protocol) ?? PLAIN_ENCODING;
 		const transport = new WebSocketTransport(socket, node.heartbeat, this.#limits);
@@ -121,6 +124,11 @@ export class Upgrader {
 			return;
 		}
 		socket.off("close", closed);
+		if (this.draining) {
+			// It began to while this client was asked who it is.
+			connection.ended();
+			throw DRAINING;
+		}
 		if (refusal !== undefined && !encoding.codec.enveloped) {
 			throw new HttpRefusal(refusal.status, refusal.text);
 		}
@@ -158,11 +166,14 @@ export class Upgrader {
 				);
 			}
 		}
-		const verdict = dev ? (origin === undefined ? "none" : "same") : judgeOrigin(origin, host, allowedOrigins);
+		if (dev) {
+			return origin !== undefined;
+		}
+		const verdict = judgeOrigin(origin, host, allowedOrigins, "encrypted" in socket && socket.encrypted === true);
 		if (verdict === "foreign") {
 			throw new HttpRefusal(403, "pages of this origin may not connect");
 		}
-		return verdict !== "none";
+		return verdict === "same" || verdict === "listed";
 	}
 
 	/** Makes the connection somebody, or says why not. */
@@ -177,10 +188,12 @@ export class Upgrader {
 			return { status: 429, reason: "connection_limit", text: "this server holds as many connections as it may" };
 		}
 		const token = bearer(request.headers.authorization) ?? query.get("token") ?? undefined;
+		const { cookie, ...headers } = request.headers;
 		const credentials: Credentials = {
 			token,
-			cookies: fromPage ? readCookies(request.headers.cookie) : readCookies(undefined),
-			headers: request.headers,
+			cookies: readCookies(fromPage ? cookie : undefined),
+			// Without the cookies, which would be counted here by who looks for them.
+			headers,
 			params: connection.entrance.params,
 			remoteAddress: connection.transport.remoteAddress,
 		};
@@ -219,10 +232,12 @@ function chooseEncoding(offered: readonly string[]): Encoding | undefined {
 async function subscribeToRoute(node: TidewireNode, connection: Connection, { channels }: Entrance): Promise<void> {
 	try {
 		for (const channel of channels) {
-			await join(node, connection, { channel }, { from: "now" });
+			const { begin } = await join(node, connection, { channel }, { from: "now" });
+			begin();
 		}
-	} catch (cause) {
+	} catch (error) {
 		connection.ended();
+		const cause = brokerRefusal(error);
 		if (!(cause instanceof Refusal)) {
 			throw cause;
 		}

@@ -43,6 +43,8 @@ export class WebSocketTransport implements Transport, Beating {
 	#beforeProbe = 0;
 	/** The probe that is out, or 0. */
 	#probe = 0;
+	/** Of the bytes since the last probe, those written before the heartbeat's ping. */
+	#beforePing = 0;
 	#opened = false;
 	#drained = true;
 	#held = false;
@@ -116,10 +118,16 @@ export class WebSocketTransport implements Transport, Beating {
 		this.#probe = 1 + Math.floor(Math.random() * 0xffff_fffe);
 		this.#beforeProbe = this.#sinceProbe;
 		this.#sinceProbe = 0;
+		this.#beforePing = 0;
 		this.#webSocket.ping(probePayload(this.#probe));
 	}
 
 	pong(payload: Uint8Array): void {
+		if (payload.length === 0) {
+			this.#sinceProbe -= this.#beforePing;
+			this.#beforePing = 0;
+			return;
+		}
 		if (this.#probe === 0 || payload.length !== 4 || readProbe(payload) !== this.#probe) {
 			return;
 		}
@@ -186,6 +194,7 @@ export class WebSocketTransport implements Transport, Beating {
 	/** Heartbeat: silent for long. */
 	ping(): void {
 		if (this.#webSocket.state === "open") {
+			this.#beforePing = this.#sinceProbe;
 			this.#webSocket.ping();
 		}
 	}

@@ -1,0 +1,220 @@
+import type { ClientMessage, CloseReason, Payload } from "@tidewire/protocol";
+import { describe, expect, it } from "vitest";
+import { Connection, type Entrance, type Home, type Transport } from "../../src/connection/connection.ts";
+import { Hub } from "../../src/hub/hub.ts";
+import { Refusal } from "../../src/refusal.ts";
+import { FakeBroker, gate, LineEncoding, turn } from "../hub/fakes.ts";
+
+class FakeTransport implements Transport {
+	blocked = false;
+	readonly remoteAddress = "127.0.0.1";
+	readonly writes: string[] = [];
+	readonly closes: [CloseReason, string][] = [];
+	paused = false;
+
+	write(bytes: Uint8Array): void {
+		this.writes.push(Buffer.from(bytes).toString());
+	}
+	close(reason: CloseReason, text: string): void {
+		this.closes.push([reason, text]);
+	}
+	pause(): void {
+		this.paused = true;
+	}
+	resume(): void {
+		this.paused = false;
+	}
+	get lines(): string[] {
+		return this.writes.join("").split("\n").filter(Boolean);
+	}
+}
+
+const ENTRANCE: Entrance = { params: {}, channels: [], publish: undefined };
+
+class World {
+	readonly performed: string[] = [];
+	readonly logged: string[] = [];
+	/** What an action waits for, by its name. */
+	readonly gates = new Map<string, Promise<void>>();
+	readonly transport = new FakeTransport();
+	readonly home: Home;
+	readonly connection: Connection;
+
+	constructor(encoding = new LineEncoding()) {
+		const hub = new Hub(new FakeBroker(), { maxLogBytes: 1_000, nowMs: () => 0, unserved: () => {} });
+		this.home = {
+			hub,
+			log: { info() {}, warn() {}, error: (text) => this.logged.push(text) },
+			connections: new Set(),
+			perform: (_connection, message) => this.#perform(message),
+		};
+		this.connection = new Connection(this.home, this.transport, encoding, "session", ENTRANCE);
+		this.home.connections.add(this.connection);
+	}
+
+	#perform(message: ClientMessage<Payload>): Promise<void> | undefined {
+		const name = message.type === "call" ? message.action : message.type;
+		this.performed.push(name);
+		if (name === "refused") {
+			throw new Refusal("forbidden", "not you");
+		}
+		if (name === "broken") {
+			throw new Error("secret of the database");
+		}
+		if (name === "brokenLater") {
+			return Promise.reject(new Error("secret of the database"));
+		}
+		return this.gates.get(name);
+	}
+
+	receive(...actions: readonly string[]): void {
+		for (const action of actions) {
+			this.connection.receive(Buffer.from(JSON.stringify({ action, id: action })), true);
+		}
+	}
+}
+
+describe("messages of one connection", () => {
+	it("are performed in their order; one that holds up the rest holds all of it, but for ping", async () => {
+		const world = new World();
+		const waiting = gate();
+		world.gates.set("slow", waiting.opened);
+		world.receive("a", "slow", "b", "c", "ping");
+		expect(world.performed).toEqual(["a", "slow", "ping"]);
+		waiting.open();
+		await turn();
+		expect(world.performed).toEqual(["a", "slow", "ping", "b", "c"]);
+	});
+
+	it("go on in their order where one that was held holds up the rest again", async () => {
+		const world = new World();
+		const waits = [gate(), gate(), gate()];
+		waits.forEach((wait, index) => {
+			world.gates.set(`slow${index}`, wait.opened);
+		});
+		world.receive("slow0", "a", "slow1", "b", "slow2", "c");
+		waits[0]!.open();
+		await turn();
+		world.receive("d");
+		expect(world.performed).toEqual(["slow0", "a", "slow1"]);
+		waits[1]!.open();
+		await turn();
+		waits[2]!.open();
+		await turn();
+		expect(world.performed).toEqual(["slow0", "a", "slow1", "b", "slow2", "c", "d"]);
+	});
+
+	it("S42: a flood behind one that is held stops the reading, and goes on with it", async () => {
+		const world = new World();
+		const waiting = gate();
+		world.gates.set("slow", waiting.opened);
+		world.receive("slow");
+		// What is in a chunk that was read already still comes.
+		const flood = Array.from({ length: 1_000 }, (_, index) => `m${index}`);
+		world.receive(...flood.slice(0, 255));
+		expect(world.transport.paused).toBe(false);
+		world.receive(...flood.slice(255));
+		expect(world.transport.paused).toBe(true);
+		waiting.open();
+		await turn();
+		expect(world.transport.paused).toBe(false);
+		expect(world.performed).toEqual(["slow", ...flood]);
+	});
+
+	it("S42: stays paused while too many are held, and resumes as soon as they are fewer, however they go", async () => {
+		const world = new World();
+		const first = gate();
+		world.gates.set("slow", first.opened);
+		const names = Array.from({ length: 300 }, (_, index) => `held${index}`);
+		const gates = names.map((name) => {
+			const each = gate();
+			world.gates.set(name, each.opened);
+			return each;
+		});
+		world.receive("slow", ...names);
+		first.open();
+		await turn();
+		const pausedAt: boolean[] = [];
+		for (const each of gates) {
+			pausedAt.push(world.transport.paused);
+			each.open();
+			await turn();
+		}
+		expect(world.performed).toHaveLength(301);
+		// 300 came; while the n-th is at work, 299 - n are held.
+		expect(pausedAt.lastIndexOf(true)).toBe(299 - 256);
+		expect(world.transport.paused).toBe(false);
+	});
+
+	it("are answered with a refusal's own words, and with none of a broken part's", async () => {
+		const world = new World();
+		world.receive("refused", "broken", "brokenLater");
+		await turn();
+		expect(world.transport.lines.map((line) => JSON.parse(line))).toEqual([
+			{ ack: "refused", error: { code: "forbidden", message: "not you" } },
+			{ ack: "broken", error: { code: "internal", message: "the server could not perform this" } },
+			{ ack: "brokenLater", error: { code: "internal", message: "the server could not perform this" } },
+		]);
+		expect(world.transport.writes.join("")).not.toContain("secret");
+		expect(world.logged).toHaveLength(2);
+	});
+
+	it("of a codec that breaks cost an internal error, not the process", async () => {
+		const encoding = new LineEncoding();
+		const broken = {
+			...encoding,
+			index: 0,
+			frame: encoding.frame,
+			codec: {
+				...encoding.codec,
+				decode: () => {
+					throw new RangeError("secret");
+				},
+			},
+		};
+		const world = new World(broken as unknown as LineEncoding);
+		world.connection.receive(Buffer.from("{}"), true);
+		await turn();
+		expect(world.transport.lines.map((line) => JSON.parse(line))).toEqual([
+			{ error: { code: "internal", message: "the server could not perform this" } },
+		]);
+	});
+});
+
+describe("a connection that has ended", () => {
+	it("performs nothing of what was held", async () => {
+		const world = new World();
+		const waiting = gate();
+		world.gates.set("slow", waiting.opened);
+		world.receive("slow", "a", "b");
+		world.connection.ended();
+		waiting.open();
+		await turn();
+		expect(world.performed).toEqual(["slow"]);
+		expect(world.home.connections.size).toBe(0);
+	});
+
+	it("writes what was sent before its close, and nothing after it", async () => {
+		const world = new World();
+		world.connection.reply({ ack: 1 });
+		world.connection.close("restart", "bye");
+		world.connection.reply({ ack: 2 });
+		await turn();
+		expect(world.transport.lines).toEqual(['{"ack":1}']);
+		expect(world.transport.closes).toEqual([["restart", "bye"]]);
+		world.connection.close("policy", "again");
+		expect(world.transport.closes).toHaveLength(1);
+	});
+
+	it("lets go of whoever waits for it to be writable, and aborts its calls", async () => {
+		const world = new World();
+		world.transport.blocked = true;
+		const call = new AbortController();
+		world.connection.calls = new Map([["1", call]]);
+		const waiting = world.connection.writable();
+		world.connection.ended();
+		await waiting;
+		expect(call.signal.aborted).toBe(true);
+		await world.connection.writable();
+	});
+});

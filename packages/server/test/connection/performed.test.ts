@@ -1,0 +1,93 @@
+import type { Ack, Failure } from "@tidewire/protocol";
+import { describe, expect, it } from "vitest";
+import { Performed } from "../../src/connection/performed.ts";
+
+const WINDOW = 300_000;
+
+class World {
+	nowMs = 0;
+	performed = 0;
+	readonly calls = new Performed({ windowMs: WINDOW, maxPerScope: 3, nowMs: () => this.nowMs });
+
+	call(key: string, reply: Ack | Failure | Promise<Ack | Failure> = { ack: key }, scope = "s:1") {
+		return this.calls.once(scope, key, async () => {
+			this.performed++;
+			return reply;
+		});
+	}
+}
+
+describe("what is performed once", () => {
+	it("gives a repeat the first reply", async () => {
+		const world = new World();
+		await world.call("a", { ack: "a", data: 1 });
+		expect(await world.call("a", { ack: "a", data: 2 })).toEqual({ ack: "a", data: 1 });
+		expect(world.performed).toBe(1);
+	});
+
+	it("lets a repeat wait for the first that is at work", async () => {
+		const world = new World();
+		const { promise, resolve } = Promise.withResolvers<Ack>();
+		const both = [world.call("a", promise), world.call("a")];
+		resolve({ ack: "a", data: "late" });
+		expect(await Promise.all(both)).toEqual([
+			{ ack: "a", data: "late" },
+			{ ack: "a", data: "late" },
+		]);
+		expect(world.performed).toBe(1);
+	});
+
+	it("records final errors; after a retryable one a repeat is a new try", async () => {
+		const world = new World();
+		await world.call("final", { ack: "final", error: { code: "forbidden", message: "" } });
+		await world.call("final");
+		expect(world.performed).toBe(1);
+		await world.call("again", { ack: "again", error: { code: "unavailable", message: "", retryable: true } });
+		expect(await world.call("again")).toEqual({ ack: "again" });
+		expect(world.performed).toBe(3);
+	});
+
+	it("forgets after the window", async () => {
+		const world = new World();
+		await world.call("a");
+		world.nowMs = WINDOW - 1;
+		await world.call("a");
+		expect(world.performed).toBe(1);
+		world.nowMs = WINDOW;
+		await world.call("a");
+		expect(world.performed).toBe(2);
+	});
+
+	it("knows one scope's calls in no other", async () => {
+		const world = new World();
+		await world.call("a", { ack: "a" }, "s:1");
+		await world.call("a", { ack: "a" }, "s:2");
+		expect(world.performed).toBe(2);
+	});
+
+	it("S42: refuses more ids than it can remember, until the oldest may be forgotten; others are not touched", async () => {
+		const world = new World();
+		await Promise.all(["a", "b", "c"].map((key) => world.call(key)));
+		expect(world.call("d")).toBeUndefined();
+		expect(await world.call("a")).toEqual({ ack: "a" });
+		expect(await world.call("d", { ack: "d" }, "s:2")).toEqual({ ack: "d" });
+		world.nowMs = WINDOW;
+		expect(await world.call("d")).toEqual({ ack: "d" });
+	});
+
+	it.each(["__proto__", "constructor", "toString"])("S18: takes %s for a key like any other", async (key) => {
+		const world = new World();
+		await world.call(key, { ack: key }, key);
+		await world.call(key, { ack: key }, key);
+		expect(world.performed).toBe(1);
+	});
+
+	it("sweeps scopes that are over", async () => {
+		const world = new World();
+		await world.call("a");
+		world.nowMs = WINDOW;
+		world.calls.sweep();
+		await world.call("a");
+		expect(world.performed).toBe(2);
+	});
+});
