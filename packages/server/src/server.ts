@@ -144,6 +144,11 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 			);
 			server.listen(port, host, resolve);
 		});
+		server.on("error", (cause) => this.#node.log.error("the listening socket failed", { cause }));
+		if (this.#closing !== undefined) {
+			await closeServer(server);
+			this.#refuseWhenClosing();
+		}
 		this.#listening.push(server);
 		// `address` is only a string for pipes and null before listening.
 		const { port: bound } = server.address() as AddressInfo;
@@ -177,7 +182,8 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 		for (const detach of this.#detach) {
 			detach();
 		}
-		await Promise.all(this.#listening.map(closeServer));
+		// Peers that do not answer a goodbye are given up by the heartbeat, which has to beat until then.
+		await Promise.all([heartbeat.idle(), ...this.#listening.map(closeServer)]);
 		clearInterval(this.#sweep);
 		heartbeat.stop();
 		await broker.close();

@@ -41,6 +41,9 @@ export class Heartbeat {
 	readonly #clock: () => number;
 	readonly #wheel: Wheel<Beating>;
 	#timer: NodeJS.Timeout | undefined;
+	#watched = 0;
+	/** Resolvers of `idle()`. */
+	#waiting: (() => void)[] = [];
 
 	constructor(options: HeartbeatOptions, clock: () => number = () => performance.now()) {
 		this.#options = options;
@@ -63,12 +66,25 @@ export class Heartbeat {
 	}
 
 	watch(item: Beating): void {
+		this.#watched++;
 		item.heardMs = this.nowMs;
 		this.#wheel.set(item, this.nowMs + this.#options.intervalMs);
 	}
 
+	/** To be called once for each `watch`. */
 	unwatch(item: Beating): void {
 		this.#wheel.remove(item);
+		this.#watched--;
+		if (this.#watched === 0) {
+			for (const resolve of this.#waiting.splice(0)) {
+				resolve();
+			}
+		}
+	}
+
+	/** Resolves when nothing is watched. */
+	idle(): Promise<void> {
+		return this.#watched === 0 ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve));
 	}
 
 	/** The connection is closing: it is given up after this time, whatever happens. */
