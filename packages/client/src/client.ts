@@ -22,8 +22,7 @@ import type { TidewireError } from "./error.ts";
 export type ClientState = "connecting" | "connected" | "waiting" | "offline" | "closed";
 
 export interface ConnectOptions {
-	/** The credential, or a function that is asked for it before each connection, so also after
-	 * a token has expired. */
+	/** The credential, or a function that is asked for it before each connection: also when the last one has expired. */
 	readonly token?: string | (() => string | Promise<string>);
 	/** How messages are written: JSON by default; `msgpackClient` of `@tidewire/protocol/msgpack` is another. */
 	readonly codec?: ClientCodec;
