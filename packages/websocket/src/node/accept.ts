@@ -5,27 +5,27 @@
 import type { Socket } from "node:net";
 import { Connection } from "../connection.ts";
 import { messageCompression } from "../deflate/compression.ts";
-import type { ResolvedCompression } from "../deflate/options.ts";
 import type { Handler } from "../handler.ts";
-import { type AcceptOptions, acceptUpgrade, type UpgradeRequest } from "../handshake/accept.ts";
+import { acceptUpgrade, type UpgradeRequest } from "../handshake/accept.ts";
 import type { HeaderFields } from "../handshake/headers.ts";
+import type { Agreement, NegotiateOptions } from "../handshake/negotiate.ts";
 import { formatResponse } from "../handshake/response.ts";
 import { type ResolvedLimits, resolveLimits } from "../limits.ts";
 import { driveSocket, onError, type SocketContext } from "./drive.ts";
 import { sha1Base64 } from "./sha1.ts";
 import { zlibEngine } from "./zlib.ts";
 
-export interface SocketAcceptOptions<Context extends SocketContext> {
-	/** What the handler's calls will carry for this connection. */
-	readonly context: (socket: Socket, protocol: string | undefined) => Context;
-	/** Chooses one of the offered subprotocols. Default: none. */
-	readonly protocols?: AcceptOptions["protocols"];
+/** What is the same for a socket and for a stream of HTTP/2. */
+export interface AcceptSettings extends NegotiateOptions {
 	/** Resolved once and shared. Default: the defaults. */
 	readonly limits?: ResolvedLimits;
-	/** Resolved once and shared. Default: messages are not compressed. */
-	readonly compression?: ResolvedCompression;
-	/** Further fields of the 101 response. */
+	/** Further fields of the response. */
 	readonly headers?: HeaderFields;
+}
+
+export interface SocketAcceptOptions<Context extends SocketContext> extends AcceptSettings {
+	/** What the handler's calls will carry for this connection. */
+	readonly context: (socket: Socket, protocol: string | undefined) => Context;
 }
 
 const DEFAULT_LIMITS = resolveLimits();
@@ -41,26 +41,29 @@ export function acceptSocket<Context extends SocketContext>(
 	options: SocketAcceptOptions<Context>,
 	handler: Handler<Context>,
 ): Connection<Context> | undefined {
-	const { protocols, compression } = options;
-	const upgrade = acceptUpgrade(request, {
-		sha1: sha1Base64,
-		...(protocols === undefined ? undefined : { protocols }),
-		...(compression === undefined ? undefined : { compression }),
-	});
+	const upgrade = acceptUpgrade(request, { sha1: sha1Base64, ...options });
 	if (!upgrade.ok) {
 		refuseSocket(socket, upgrade.status, upgrade.reason, upgrade.headers);
 		return undefined;
 	}
 	socket.write(formatResponse(101, { ...upgrade.headers, ...options.headers }), "latin1");
-	const context = options.context(socket, upgrade.protocol);
-	const limits = options.limits ?? DEFAULT_LIMITS;
-	const deflate =
-		upgrade.compression === undefined || compression === undefined
-			? undefined
-			: messageCompression("server", upgrade.compression, zlibEngine(compression), compression);
-	const connection = new Connection("server", handler, context, limits, undefined, deflate);
+	const connection = serverConnection(upgrade, options.context(socket, upgrade.protocol), options, handler);
 	driveSocket(socket, connection, head);
 	return connection;
+}
+
+/** The server's end of what both ends have agreed on. */
+export function serverConnection<Context>(
+	agreed: Agreement,
+	context: Context,
+	{ limits = DEFAULT_LIMITS, compression }: AcceptSettings,
+	handler: Handler<Context>,
+): Connection<Context> {
+	const deflate =
+		agreed.compression === undefined || compression === undefined
+			? undefined
+			: messageCompression("server", agreed.compression, zlibEngine(compression), compression);
+	return new Connection("server", handler, context, limits, undefined, deflate);
 }
 
 /** Answers an upgrade request with an error: a plain text reason, then the end of the connection. */

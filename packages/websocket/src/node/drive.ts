@@ -1,17 +1,20 @@
 /**
- * Drives connections from Node sockets: the shell around the sans-IO core. Listeners are functions shared by all
- * sockets, the connection hangs on its socket under one symbol, and nothing else is allocated for it.
+ * Drives connections from Node sockets, or from HTTP/2 streams, which take their place (RFC 8441 §5): the shell around
+ * the sans-IO core. Listeners are functions shared by all sockets, the connection hangs on its socket under one symbol,
+ * and nothing else is allocated for it.
  *
  * What one received chunk makes us write goes out as one write. A socket whose buffer is full is not read from until it
  * has drained, which bounds what a peer that never reads can make us hold.
  */
+import type { Http2Stream } from "node:http2";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Connection } from "../connection.ts";
 import type { Handler } from "../handler.ts";
 
 /** What the shell must find in a connection's context. `socket.writableNeedDrain` tells when to hold writing back. */
 export interface SocketContext {
-	readonly socket: Socket;
+	readonly socket: Duplex;
 }
 
 /** What the owner of a socket handles itself: a core handler's calls without those that the shell makes its own. */
@@ -21,17 +24,24 @@ type Driven = Pick<Connection<unknown>, "receive" | "receiveEnd" | "checkDeadlin
 
 const kConnection = Symbol("tidewire.connection");
 
-interface DrivenSocket extends Socket {
+const kHeld = Symbol("tidewire.held");
+
+interface DrivenSocket extends Duplex {
 	[kConnection]?: Driven;
+	/** There once the owner has held reading back. */
+	[kHeld]?: boolean;
 }
 
 /** Above this many bytes, pieces go to the kernel as they are instead of being copied into one. */
 const JOIN_BELOW = 64 * 1024;
 /** How coarse close time-outs are. */
 const SWEEP_MS = 500;
+/** RFC 9113 §7 */
+const HTTP2_CANCEL = 0x8;
+const NOTHING = new Uint8Array(0);
 
 /** The socket whose chunk is being received, and what it is to write after it. */
-let receiving: Socket | undefined;
+let receiving: Duplex | undefined;
 let pieces: Uint8Array[] = [];
 
 /** Sockets in their closing handshake, and the one timer for all of them. */
@@ -57,11 +67,20 @@ export function socketHandler<Context extends SocketContext>(events: SocketEvent
  * do not come before this call has returned.
  */
 export function driveSocket(socket: Socket, connection: Driven, head: Uint8Array): void {
-	(socket as DrivenSocket)[kConnection] = connection;
 	// The closing handshake decides when our half closes, not the arrival of the peer's FIN.
 	socket.allowHalfOpen = true;
 	socket.setTimeout(0);
 	socket.setNoDelay(true);
+	drive(socket, connection, head);
+}
+
+/** As `driveSocket`, from a stream of HTTP/2 that has been answered with 200. */
+export function driveStream(stream: Http2Stream, connection: Driven): void {
+	drive(stream, connection, NOTHING);
+}
+
+function drive(socket: DrivenSocket, connection: Driven, head: Uint8Array): void {
+	socket[kConnection] = connection;
 	socket.on("error", onError);
 	socket.on("close", onClose);
 	socket.on("end", onEnd);
@@ -93,7 +112,22 @@ function onData(this: DrivenSocket, chunk: Uint8Array): void {
 }
 
 function onDrain(this: DrivenSocket): void {
-	this.resume();
+	if (this[kHeld] !== true) {
+		this.resume();
+	}
+}
+
+/** Stops reading from a driven socket until `releaseReading`, or until its connection begins to close. */
+export function holdReading(socket: Duplex): void {
+	(socket as DrivenSocket)[kHeld] = true;
+	socket.pause();
+}
+
+export function releaseReading(socket: Duplex): void {
+	(socket as DrivenSocket)[kHeld] = false;
+	if (!socket.writableNeedDrain) {
+		socket.resume();
+	}
 }
 
 function onEnd(this: DrivenSocket): void {
@@ -117,7 +151,7 @@ function write(context: SocketContext, bytes: Uint8Array): void {
 	}
 }
 
-function flush(socket: Socket): void {
+function flush(socket: Duplex): void {
 	if (pieces.length === 0) {
 		return;
 	}
@@ -154,6 +188,9 @@ function end(context: SocketContext): void {
 
 function closing(context: SocketContext): void {
 	leaving.add(context.socket);
+	// The peer's close frame has to be read, whatever has stopped reading; messages are not delivered any more.
+	(context.socket as DrivenSocket)[kHeld] = false;
+	context.socket.resume();
 	// Not unref'd: where the last connection closes, its peer is still given its time, and no more.
 	sweeper ??= setInterval(sweep, SWEEP_MS);
 }
@@ -163,10 +200,18 @@ function sweep(): void {
 	for (const socket of leaving) {
 		if (socket[kConnection]?.checkDeadlines(now) === true) {
 			leaving.delete(socket);
-			socket.destroy();
+			resetSocket(socket);
 		}
 	}
 	rest();
+}
+
+/** Ends a connection without ado: what a reset is to TCP is to a stream RST_STREAM with CANCEL (RFC 8441 §5). */
+export function resetSocket(socket: Duplex): void {
+	if ("rstCode" in socket && !socket.destroyed) {
+		(socket as Http2Stream).close(HTTP2_CANCEL);
+	}
+	socket.destroy();
 }
 
 /** No timer runs while nothing is waited for. */
