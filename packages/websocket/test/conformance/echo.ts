@@ -5,12 +5,12 @@
 import { createServer } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { parseArgs } from "node:util";
-import { type Connection, resolveLimits } from "../../src/index.ts";
+import { type Connection, resolveCompression, resolveLimits } from "../../src/index.ts";
 import { acceptSocket, type SocketContext, socketHandler } from "../../src/node/index.ts";
 
 const USAGE = `Usage: npm run echo -- [--port <number>] [--host <address>]
 
-A WebSocket server that sends every message back as it came, up to 64 MiB.
+A WebSocket server that sends every message back as it came, up to 64 MiB, compressed where the client can.
 
   --port <number>   where to listen; 0 takes a free port and prints it (default 9001)
   --host <address>  (default 127.0.0.1)
@@ -31,6 +31,7 @@ interface Client extends SocketContext {
  * may make one message.
  */
 const limits = resolveLimits({ maxMessageBytes: 64 * 1024 * 1024, closeTimeoutMs: 1_000 });
+const compression = resolveCompression();
 
 function readOptions(args: readonly string[]): Options | "help" | undefined {
 	try {
@@ -67,7 +68,7 @@ function serve({ host, port }: Options): void {
 		response.writeHead(426, { upgrade: "websocket", connection: "Upgrade, close" }).end("a WebSocket echo server\n");
 	});
 	http.on("upgrade", (request, socket: Socket, head) => {
-		const options = { limits, context: (socket: Socket): Client => ({ socket }) };
+		const options = { limits, compression, context: (socket: Socket): Client => ({ socket }) };
 		const connection = acceptSocket(request, socket, head, options, handler);
 		if (connection !== undefined) {
 			connection.context.connection = connection;
