@@ -3,8 +3,8 @@ import { connect, TidewireError } from "@tidewire/client";
 import { Command, InvalidArgumentError } from "commander";
 import { readUrl, tokenOption } from "../arguments.ts";
 import { CliError, wordsOf } from "../error.ts";
-import { parseKeepingNumbers } from "../json-text.ts";
 import type { Terminal } from "../terminal.ts";
+import { JsonText, verbatimJson } from "../verbatim-json.ts";
 
 /** How long a server that cannot be reached is waited for: a script that publishes wants an answer. */
 const TIMEOUT_MS = 10_000;
@@ -20,7 +20,7 @@ export function pubCommand(terminal: Terminal): Command {
 		.argument("<channel>", "the channel")
 		.argument("<json>", "the message's data", readData)
 		.addOption(tokenOption())
-		.action((url: URL, channel: string, data: unknown, { token }: PubOptions) =>
+		.action((url: URL, channel: string, data: JsonText, { token }: PubOptions) =>
 			pub(terminal, url, channel, data, token),
 		);
 }
@@ -29,10 +29,14 @@ async function pub(
 	terminal: Terminal,
 	url: URL,
 	channel: string,
-	data: unknown,
+	data: JsonText,
 	token: string | undefined,
 ): Promise<void> {
-	const client = connect(url, { ...(token === undefined ? {} : { token }), requestTimeoutMs: TIMEOUT_MS });
+	const client = connect(url, {
+		codec: verbatimJson,
+		requestTimeoutMs: TIMEOUT_MS,
+		...(token === undefined ? {} : { token }),
+	});
 	// Why the connection failed says more than that the answer did not come in time.
 	let trouble: TidewireError | undefined;
 	client.on("state", (_state, why) => {
@@ -49,9 +53,9 @@ async function pub(
 	}
 }
 
-function readData(text: string): unknown {
+function readData(text: string): JsonText {
 	try {
-		return parseKeepingNumbers(text);
+		return new JsonText(text);
 	} catch (error) {
 		throw new InvalidArgumentError(`It must be JSON: ${wordsOf(error)}.`);
 	}

@@ -9,6 +9,7 @@ import { Command } from "commander";
 import { readUrl, tokenOption } from "../arguments.ts";
 import { CliError } from "../error.ts";
 import type { Terminal } from "../terminal.ts";
+import { JsonText, verbatimJson, withMember } from "../verbatim-json.ts";
 
 interface SubOptions {
 	readonly token?: string;
@@ -30,6 +31,7 @@ async function sub(
 	token: string | undefined,
 ): Promise<void> {
 	const client = connect(url, {
+		codec: verbatimJson,
 		...(token === undefined ? {} : { token }),
 		onError: (error) => terminal.note(`${error.message} (${error.code})`, "warning"),
 	});
@@ -45,7 +47,7 @@ async function sub(
 
 	const open = new Set(channels);
 	for (const name of new Set(channels)) {
-		client.channel(name).subscribe((_data, message) => print(envelope(message)), {
+		client.channel(name).subscribe((_data, message) => terminal.print(line(message)), {
 			onGap: (gap) => print(gapEvent(name, gap)),
 			onReset: ({ position, reason }) => print({ channel: name, event: "reset", position, reason }),
 			onState: (state) => {
@@ -69,8 +71,17 @@ async function sub(
 	}
 }
 
-function envelope({ channel, offset, position, data, ...rest }: Message<unknown>): object {
-	return { channel, offset, position, ...rest, data };
+/** In the shape of the wire, with the position in full and the data as its publisher wrote it. */
+function line({ channel, offset, position, data, ...rest }: Message<unknown>): string {
+	const envelope = { channel, offset, position, ...rest };
+	if (data instanceof JsonText) {
+		return withMember(envelope, "data", data);
+	}
+	return JSON.stringify(
+		data instanceof Uint8Array
+			? { ...envelope, data: Buffer.from(data).toString("base64"), encoding: "base64" }
+			: { ...envelope, data },
+	);
 }
 
 function gapEvent(channel: string, { from, to, reason }: Gap): object {
