@@ -2,12 +2,9 @@
  * From an upgrade request to a connection, or to a refusal with the right status: the path, the handshake's rules, the
  * page's origin, the subprotocol, who it is, and for plain clients the channels that the path names.
  */
-import { createHash } from "node:crypto";
-import type { IncomingMessage } from "node:http";
-import type { Duplex } from "node:stream";
 import { msgpackServer } from "@tidewire/protocol/msgpack";
 import { jsonServer, plainServer } from "@tidewire/protocol/server";
-import { acceptUpgrade, formatResponse, type ResolvedLimits } from "@tidewire/websocket";
+import type { ResolvedLimits } from "@tidewire/websocket";
 import { authenticate } from "../auth/authenticate.ts";
 import { type Caller, WAITING } from "../auth/caller.ts";
 import type { Credentials } from "../auth/credentials.ts";
@@ -19,6 +16,7 @@ import { type Encoding, webSocketEncoding } from "../hub/encoding.ts";
 import type { TidewireNode } from "../node.ts";
 import { Refusal } from "../refusal.ts";
 import { WebSocketTransport } from "../transports/websocket.ts";
+import type { Arrival } from "./arrival.ts";
 import { readCookies } from "./cookie.ts";
 import { isLoopbackAddress, isLoopbackHost, isLoopbackOrigin, judgeOrigin } from "./origin.ts";
 import type { Router } from "./route.ts";
@@ -30,8 +28,6 @@ const ENVELOPED: readonly Encoding[] = [JSON_ENCODING, MSGPACK_ENCODING];
 
 /** How long a client is asked to stay away from a node that drains or is full, in seconds. */
 const RETRY_AFTER = "2";
-
-const sha1 = (text: string): string => createHash("sha1").update(text).digest("base64");
 
 /** A request that cannot become a connection: what HTTP has to say of it. */
 class HttpRefusal extends Error {
@@ -62,65 +58,64 @@ export class Upgrader {
 	}
 
 	/** Takes over the socket of a request whose path the router owns. Never rejects. */
-	async upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> {
+	async upgrade(arrival: Arrival): Promise<void> {
+		const { socket } = arrival;
 		// From here on an error event with no listener would end the process.
 		socket.on("error", () => socket.destroy());
 		this.#opening++;
 		try {
-			await this.#open(request, socket, head);
+			await this.#open(arrival);
 		} catch (cause) {
 			if (cause instanceof HttpRefusal) {
-				refuse(socket, cause);
+				arrival.refuse(cause.status, cause.message, cause.headers);
 			} else {
 				this.#node.options.log.error("an upgrade failed", { cause });
-				refuse(socket, new HttpRefusal(500, "the server could not perform this"));
+				arrival.refuse(500, "the server could not perform this", {});
 			}
 		} finally {
 			this.#opening--;
 		}
 	}
 
-	async #open(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> {
+	async #open(arrival: Arrival): Promise<void> {
 		const node = this.#node;
-		const { path, query } = readUrl(request.url ?? "");
+		const { socket, head } = arrival;
+		const { path, query } = readUrl(arrival.target);
 		const route = this.#router.match(path, query);
 		if (route === undefined) {
 			throw new HttpRefusal(404, "there is nothing at this path");
 		}
-		const handshake = acceptUpgrade(request, {
-			sha1,
-			protocols: (offered) => chooseEncoding(offered)?.codec.subprotocol,
-		});
+		const handshake = arrival.judge({ protocols: (offered) => chooseEncoding(offered)?.codec.subprotocol });
 		if (!handshake.ok) {
 			throw new HttpRefusal(handshake.status, handshake.reason, handshake.headers);
 		}
 		if (route === "missing") {
 			throw new HttpRefusal(400, "the path's parameters are missing, repeated or not names");
 		}
-		const offersAny = request.headers["sec-websocket-protocol"] !== undefined;
+		const offersAny = arrival.headers["sec-websocket-protocol"] !== undefined;
 		if (offersAny && handshake.protocol === undefined) {
 			throw new HttpRefusal(
 				400,
 				"no offered subprotocol is known: tidewire.v1.json, tidewire.v1.msgpack, or offer none",
 			);
 		}
-		const fromPage = this.#checkOrigin(request, socket);
+		const fromPage = this.#checkOrigin(arrival);
 		if (this.draining) {
 			throw DRAINING;
 		}
 		const encoding = ENVELOPED.find(({ codec }) => codec.subprotocol === handshake.protocol) ?? PLAIN_ENCODING;
-		const transport = new WebSocketTransport(socket, node.heartbeat, this.#limits);
+		const transport = new WebSocketTransport(socket, arrival.remoteAddress, node.heartbeat, this.#limits);
 		const connection = new Connection(node, transport, encoding, newSessionId(), route);
 		transport.connection = connection;
-		const response = formatResponse(101, handshake.headers);
 		const closed = (): void => connection.ended();
 		socket.once("close", closed);
 
-		const refusal = await this.#admit(connection, request, query, fromPage);
+		const refusal = await this.#admit(connection, arrival, query, fromPage);
 		if (refusal === undefined && !encoding.codec.enveloped) {
 			await subscribeToRoute(node, connection, route);
 		}
-		if (socket.destroyed) {
+		// A stream that its peer has reset is closed before it is destroyed.
+		if (socket.destroyed || socket.closed) {
 			return;
 		}
 		socket.off("close", closed);
@@ -133,7 +128,8 @@ export class Upgrader {
 			throw new HttpRefusal(refusal.status, refusal.text);
 		}
 		node.connections.add(connection);
-		transport.open(response, encoding.codec.enveloped ? NOTHING : head);
+		arrival.accept(handshake.headers);
+		transport.open(encoding.codec.enveloped ? NOTHING : head);
 		if (refusal !== undefined) {
 			connection.close(refusal.reason, refusal.text);
 			return;
@@ -150,13 +146,12 @@ export class Upgrader {
 	}
 
 	/** Throws for a page that may not connect. Whether cookies may count: only those of an allowed page's request. */
-	#checkOrigin(request: IncomingMessage, socket: Duplex): boolean {
-		const { origin, host } = request.headers;
+	#checkOrigin({ headers, remoteAddress, encrypted }: Arrival): boolean {
+		const { origin, host } = headers;
 		const { dev, allowedOrigins } = this.#node.options;
 		if (dev) {
-			const address = "remoteAddress" in socket ? String(socket.remoteAddress) : undefined;
 			if (
-				!isLoopbackAddress(address) ||
+				!isLoopbackAddress(remoteAddress) ||
 				!isLoopbackHost(host ?? "") ||
 				!isLoopbackOrigin(origin ?? "http://localhost")
 			) {
@@ -165,11 +160,9 @@ export class Upgrader {
 					"this server runs with --dev: only programs and pages of its own machine may connect",
 				);
 			}
-		}
-		if (dev) {
 			return origin !== undefined;
 		}
-		const verdict = judgeOrigin(origin, host, allowedOrigins, "encrypted" in socket && socket.encrypted === true);
+		const verdict = judgeOrigin(origin, host, allowedOrigins, encrypted);
 		if (verdict === "foreign") {
 			throw new HttpRefusal(403, "pages of this origin may not connect");
 		}
@@ -179,7 +172,7 @@ export class Upgrader {
 	/** Makes the connection somebody, or says why not. */
 	async #admit(
 		connection: Connection,
-		request: IncomingMessage,
+		arrival: Arrival,
 		query: URLSearchParams,
 		fromPage: boolean,
 	): Promise<Rejection | undefined> {
@@ -187,15 +180,15 @@ export class Upgrader {
 		if (connections.size + this.#opening > options.limits.maxConnections) {
 			return { status: 429, reason: "connection_limit", text: "this server holds as many connections as it may" };
 		}
-		const token = bearer(request.headers.authorization) ?? query.get("token") ?? undefined;
-		const { cookie, ...headers } = request.headers;
+		const token = bearer(arrival.headers.authorization) ?? query.get("token") ?? undefined;
+		const { cookie, ...headers } = arrival.headers;
 		const credentials: Credentials = {
 			token,
 			cookies: readCookies(fromPage ? cookie : undefined),
 			// Without the cookies, which would be counted here by who looks for them.
 			headers,
 			params: connection.entrance.params,
-			remoteAddress: connection.transport.remoteAddress,
+			remoteAddress: arrival.remoteAddress,
 		};
 		const caller: Caller | undefined = await authenticate(options, credentials);
 		if (caller !== undefined) {
@@ -270,17 +263,6 @@ function expectAuth(node: TidewireNode, connection: Connection): void {
 			connection.close("unauthenticated", `no valid auth message came within ${handshakeTimeoutMs / 1_000} s`);
 		}
 	}, handshakeTimeoutMs).unref();
-}
-
-/** Answers with a status and plain text, and closes. */
-function refuse(socket: Duplex, { status, message, headers }: HttpRefusal): void {
-	if (socket.destroyed || !socket.writable) {
-		socket.destroy();
-		return;
-	}
-	const fields = { connection: "close", "content-type": "text/plain; charset=utf-8", ...headers };
-	socket.once("finish", () => socket.destroy());
-	socket.end(formatResponse(status, fields, `${message}\n`));
 }
 
 /** A request target's path and query; an absolute-form target's too. */

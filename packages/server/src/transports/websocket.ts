@@ -1,11 +1,13 @@
 /**
- * A connection's bytes over WebSocket: between a Node socket, the RFC 6455 engine and `Connection`. It decides when a
- * client takes no more: when Node's own buffer is full, and when much has been written that no pong has confirmed yet,
- * since the kernel holds megabytes for a peer that does not read. One object per connection; listeners are shared.
+ * A connection's bytes over WebSocket: between a Node socket or a stream of HTTP/2, the RFC 6455 engine and
+ * `Connection`. It decides when a client takes no more: when Node's own buffer is full, and when much has been written
+ * that no pong has confirmed yet, since the kernel holds megabytes for a peer that does not read. One object per
+ * connection; listeners are shared.
  */
 import type { Duplex } from "node:stream";
 import { CLOSE_REASONS, type CloseReason } from "@tidewire/protocol";
 import { type Handler, type ResolvedLimits, Connection as WebSocket } from "@tidewire/websocket";
+import { resetSocket } from "@tidewire/websocket/node";
 import type { Connection, Transport } from "../connection/connection.ts";
 import type { Beating, Heartbeat } from "../connection/heartbeat.ts";
 import type { WheelItem } from "../connection/wheel.ts";
@@ -20,7 +22,6 @@ const kTransport = Symbol("tidewire.transport");
 
 interface OwnedSocket extends Duplex {
 	[kTransport]?: WebSocketTransport;
-	readonly remoteAddress?: string;
 }
 
 export class WebSocketTransport implements Transport, Beating {
@@ -34,6 +35,7 @@ export class WebSocketTransport implements Transport, Beating {
 	pingedMs = 0;
 	closeByMs = 0;
 
+	readonly remoteAddress: string | undefined;
 	readonly #socket: OwnedSocket;
 	readonly #heartbeat: Heartbeat;
 	readonly #webSocket: WebSocket<WebSocketTransport>;
@@ -49,14 +51,15 @@ export class WebSocketTransport implements Transport, Beating {
 	#drained = true;
 	#held = false;
 
-	constructor(socket: Duplex, heartbeat: Heartbeat, limits: ResolvedLimits) {
+	constructor(socket: Duplex, remoteAddress: string | undefined, heartbeat: Heartbeat, limits: ResolvedLimits) {
+		this.remoteAddress = remoteAddress;
 		this.#socket = socket;
 		this.#heartbeat = heartbeat;
 		this.#webSocket = new WebSocket("server", HANDLER, this, limits);
 	}
 
-	/** Writes the handshake's response and begins to read. `head`: what came behind the request already (S5). */
-	open(response: string, head: Uint8Array): void {
+	/** The handshake is done: begins to read. `head`: what came behind the request already (S5). */
+	open(head: Uint8Array): void {
 		const socket = this.#socket;
 		this.#opened = true;
 		socket[kTransport] = this;
@@ -64,16 +67,11 @@ export class WebSocketTransport implements Transport, Beating {
 		socket.on("end", onEnd);
 		socket.on("close", onClose);
 		socket.on("drain", onDrain);
-		socket.write(response, "latin1");
 		this.#heartbeat.watch(this);
 		if (head.length > 0) {
 			this.receive(head);
 		}
 		this.connection.unblocked();
-	}
-
-	get remoteAddress(): string | undefined {
-		return this.#socket.remoteAddress;
 	}
 
 	get blocked(): boolean {
@@ -167,7 +165,7 @@ export class WebSocketTransport implements Transport, Beating {
 
 	close(reason: CloseReason, text: string): void {
 		if (!this.#opened) {
-			this.#socket.destroy();
+			resetSocket(this.#socket);
 			return;
 		}
 		// The peer's close frame has to be read, whatever has stopped reading.
@@ -176,7 +174,7 @@ export class WebSocketTransport implements Transport, Beating {
 		this.#webSocket.close(CLOSE_REASONS[reason].code, text);
 	}
 
-	/** The peer has closed its half of TCP. */
+	/** The peer has closed its half. */
 	peerEnded(): void {
 		this.#webSocket.receiveEnd();
 		this.#socket.end();
@@ -202,7 +200,7 @@ export class WebSocketTransport implements Transport, Beating {
 	/** Heartbeat: given up. */
 	dead(): void {
 		this.connection.close("heartbeat_lost", "nothing was heard");
-		this.#socket.destroy();
+		resetSocket(this.#socket);
 	}
 
 	/** The socket is gone. */
