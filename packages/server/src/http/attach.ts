@@ -63,15 +63,15 @@ export function attach(server: Attachable, router: Router, upgrader: Upgrader): 
 		(event === "stream" && takeStream(...(details as Parameters<typeof takeStream>))) ||
 		Reflect.apply(emit, server, [event, ...details]);
 	const takeOursOnly = (request: IncomingMessage): boolean =>
-		owns(request.url) || shouldUpgradeCallback?.call(server, request) === true;
+		owns(request.url) || (!isAlone(server) && shouldUpgradeCallback?.call(server, request) === true);
 
 	if ("updateSettings" in server) {
 		server.updateSettings(HTTP2_SETTINGS);
 	}
 	server.emit = takeOurs;
-	if (shouldUpgradeCallback === undefined) {
-		server.off("upgrade", refuseUnknown).on("upgrade", refuseUnknown);
-	} else {
+	// Without any listener Node closes the socket before it emits anything.
+	server.off("upgrade", refuseUnknown).on("upgrade", refuseUnknown);
+	if (shouldUpgradeCallback !== undefined) {
 		server.shouldUpgradeCallback = takeOursOnly;
 	}
 	return () => {
@@ -85,9 +85,14 @@ export function attach(server: Attachable, router: Router, upgrader: Upgrader): 
 	};
 }
 
+/** Whether nobody but us listens for upgrades. */
+function isAlone(server: HttpServer): boolean {
+	return server.listeners("upgrade").every((listener) => listener === refuseUnknown);
+}
+
 /** Before Node 24.9, where nobody else is there to answer: without an answer the client would wait. */
 function refuseUnknown(this: Server, _request: IncomingMessage, socket: Duplex): void {
-	if (this.listeners("upgrade").every((listener) => listener === refuseUnknown)) {
+	if (isAlone(this)) {
 		socket.on("error", () => socket.destroy());
 		socket.once("finish", () => socket.destroy());
 		socket.end(formatResponse(404, { connection: "close" }, "there is no WebSocket at this path\n"));
