@@ -3,6 +3,7 @@
  */
 import type { Broker } from "@tidewire/broker";
 import type { ActionName, Actions, Contract } from "@tidewire/contract";
+import { type ResolvedCompression, resolveCompression } from "@tidewire/websocket";
 import type { ActionHandlers } from "./action-handler.ts";
 import type { User } from "./auth/caller.ts";
 import type { Credentials } from "./auth/credentials.ts";
@@ -28,6 +29,14 @@ export interface Limits {
 	readonly maxLogBytes?: number;
 	/** The longest range of one `history` reply, in messages. Default 1,000. */
 	readonly maxHistoryPage?: number;
+}
+
+/** permessage-deflate (RFC 7692) on WebSocket connections whose client offers it. */
+export interface Compression {
+	/** Messages of fewer bytes are sent as they are. Default 64 bytes. */
+	readonly threshold?: number;
+	/** zlib's level, 1–9. Higher for long messages where bandwidth is dear; below 1 KiB there is no difference. Default 1. */
+	readonly level?: number;
 }
 
 export interface HeartbeatLimits {
@@ -70,6 +79,8 @@ interface CommonOptions<C extends Contract, U extends User> {
 	readonly allowedOrigins?: "*" | readonly string[];
 	readonly limits?: Limits;
 	readonly heartbeat?: HeartbeatLimits;
+	/** permessage-deflate, for clients that offer it. Default false. */
+	readonly compression?: boolean | Compression;
 	/** For how long a repeated message is recognised, in milliseconds. Default 300,000. */
 	readonly windowMs?: number;
 	/** Default: silent. */
@@ -86,9 +97,11 @@ export type ServerOptions<C extends Contract = Contract, U extends User = User> 
 		? { readonly actions?: ActionHandlers<C, U> }
 		: { readonly actions: ActionHandlers<C, U> });
 
-export type ResolvedOptions = Omit<CommonOptions<Contract, User>, "limits" | "heartbeat" | "broker"> & {
+export type ResolvedOptions = Omit<CommonOptions<Contract, User>, "limits" | "heartbeat" | "broker" | "compression"> & {
 	readonly limits: Required<Limits>;
 	readonly heartbeat: Required<HeartbeatLimits>;
+	/** Undefined: none. */
+	readonly compression: ResolvedCompression | undefined;
 	readonly actions: ActionHandlers<Contract, User>;
 	readonly routes: { readonly [template: string]: RouteOptions };
 	readonly path: string;
@@ -104,10 +117,26 @@ export function steadyNow(): number {
 	return performance.timeOrigin + performance.now();
 }
 
+/** Each message alone in both directions: made once for all who get it, and nothing held between two of them. */
+function compressionOf(given: boolean | Compression = false): ResolvedCompression | undefined {
+	if (given === false) {
+		return undefined;
+	}
+	const alone = { serverNoContextTakeover: true, clientNoContextTakeover: true, clientMaxWindowBits: 15 };
+	try {
+		return resolveCompression({ ...(given === true ? undefined : given), ...alone });
+	} catch (cause) {
+		throw new ServerError("bad_option", `compression: ${cause instanceof Error ? cause.message : String(cause)}`, {
+			cause,
+		});
+	}
+}
+
 /** Fills in the defaults. Throws `ServerError` (`bad_option`) for what cannot be meant. */
 export function resolveOptions(options: ServerOptions, declared: Actions): ResolvedOptions {
 	const resolved: ResolvedOptions = {
 		...options,
+		compression: compressionOf(options.compression),
 		actions: options.actions ?? {},
 		routes: options.routes ?? {},
 		path: options.path ?? "/connect",

@@ -2,6 +2,7 @@
  * From an upgrade request to a connection, or to a refusal with the right status: the path, the handshake's rules, the
  * page's origin, the subprotocol, who it is, and for plain clients the channels that the path names.
  */
+import type { ServerCodec } from "@tidewire/protocol";
 import { msgpackServer } from "@tidewire/protocol/msgpack";
 import { jsonServer, plainServer } from "@tidewire/protocol/server";
 import type { ResolvedLimits } from "@tidewire/websocket";
@@ -12,7 +13,7 @@ import { brokerRefusal } from "../commands/publish.ts";
 import { join } from "../commands/subscribe.ts";
 import { Connection, type Entrance } from "../connection/connection.ts";
 import { newResumeToken, newSessionId } from "../connection/session.ts";
-import { type Encoding, webSocketEncoding } from "../hub/encoding.ts";
+import { WebSocketEncodings } from "../hub/encoding.ts";
 import type { TidewireNode } from "../node.ts";
 import { Refusal } from "../refusal.ts";
 import { WebSocketTransport } from "../transports/websocket.ts";
@@ -21,10 +22,7 @@ import { readCookies } from "./cookie.ts";
 import { isLoopbackAddress, isLoopbackHost, isLoopbackOrigin, judgeOrigin } from "./origin.ts";
 import type { Router } from "./route.ts";
 
-const JSON_ENCODING = webSocketEncoding(0, jsonServer);
-const MSGPACK_ENCODING = webSocketEncoding(1, msgpackServer);
-const PLAIN_ENCODING = webSocketEncoding(2, plainServer);
-const ENVELOPED: readonly Encoding[] = [JSON_ENCODING, MSGPACK_ENCODING];
+const ENVELOPED: readonly ServerCodec[] = [jsonServer, msgpackServer];
 
 /** How long a client is asked to stay away from a node that drains or is full, in seconds. */
 const RETRY_AFTER = "2";
@@ -47,6 +45,7 @@ export class Upgrader {
 	readonly #node: TidewireNode;
 	readonly #router: Router;
 	readonly #limits: ResolvedLimits;
+	readonly #encodings: WebSocketEncodings;
 	/** Handshakes under way: they count as connections, since they will be. */
 	#opening = 0;
 	draining = false;
@@ -55,6 +54,7 @@ export class Upgrader {
 		this.#node = node;
 		this.#router = router;
 		this.#limits = limits;
+		this.#encodings = new WebSocketEncodings(node.options.compression);
 	}
 
 	/** Takes over the socket of a request whose path the router owns. Never rejects. */
@@ -85,7 +85,10 @@ export class Upgrader {
 		if (route === undefined) {
 			throw new HttpRefusal(404, "there is nothing at this path");
 		}
-		const handshake = arrival.judge({ protocols: (offered) => chooseEncoding(offered)?.codec.subprotocol });
+		const handshake = arrival.judge({
+			protocols: (offered) => chooseCodec(offered)?.subprotocol,
+			...(node.options.compression === undefined ? undefined : { compression: node.options.compression }),
+		});
 		if (!handshake.ok) {
 			throw new HttpRefusal(handshake.status, handshake.reason, handshake.headers);
 		}
@@ -103,8 +106,11 @@ export class Upgrader {
 		if (this.draining) {
 			throw DRAINING;
 		}
-		const encoding = ENVELOPED.find(({ codec }) => codec.subprotocol === handshake.protocol) ?? PLAIN_ENCODING;
-		const transport = new WebSocketTransport(socket, arrival.remoteAddress, node.heartbeat, this.#limits);
+		const codec = ENVELOPED.find(({ subprotocol }) => subprotocol === handshake.protocol) ?? plainServer;
+		const encoding = this.#encodings.of(codec, handshake.compression);
+		const compression = this.#encodings.compression(handshake.compression);
+		const { remoteAddress } = arrival;
+		const transport = new WebSocketTransport(socket, remoteAddress, node.heartbeat, this.#limits, compression);
 		const connection = new Connection(node, transport, encoding, newSessionId(), route);
 		transport.connection = connection;
 		const closed = (): void => connection.ended();
@@ -211,11 +217,11 @@ interface Rejection {
 
 const NOTHING = new Uint8Array(0);
 
-function chooseEncoding(offered: readonly string[]): Encoding | undefined {
+function chooseCodec(offered: readonly string[]): ServerCodec | undefined {
 	for (const name of offered) {
-		const encoding = ENVELOPED.find(({ codec }) => codec.subprotocol === name);
-		if (encoding !== undefined) {
-			return encoding;
+		const codec = ENVELOPED.find(({ subprotocol }) => subprotocol === name);
+		if (codec !== undefined) {
+			return codec;
 		}
 	}
 	return undefined;

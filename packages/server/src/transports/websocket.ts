@@ -6,7 +6,12 @@
  */
 import type { Duplex } from "node:stream";
 import { CLOSE_REASONS, type CloseReason } from "@tidewire/protocol";
-import { type Handler, type ResolvedLimits, Connection as WebSocket } from "@tidewire/websocket";
+import {
+	type Handler,
+	type MessageCompression,
+	type ResolvedLimits,
+	Connection as WebSocket,
+} from "@tidewire/websocket";
 import { resetSocket } from "@tidewire/websocket/node";
 import type { Connection, Transport } from "../connection/connection.ts";
 import type { Beating, Heartbeat } from "../connection/heartbeat.ts";
@@ -51,11 +56,17 @@ export class WebSocketTransport implements Transport, Beating {
 	#drained = true;
 	#held = false;
 
-	constructor(socket: Duplex, remoteAddress: string | undefined, heartbeat: Heartbeat, limits: ResolvedLimits) {
+	constructor(
+		socket: Duplex,
+		remoteAddress: string | undefined,
+		heartbeat: Heartbeat,
+		limits: ResolvedLimits,
+		compression?: MessageCompression,
+	) {
 		this.remoteAddress = remoteAddress;
 		this.#socket = socket;
 		this.#heartbeat = heartbeat;
-		this.#webSocket = new WebSocket("server", HANDLER, this, limits);
+		this.#webSocket = new WebSocket("server", HANDLER, this, limits, undefined, compression);
 	}
 
 	/** The handshake is done: begins to read. `head`: what came behind the request already (S5). */
