@@ -7,6 +7,8 @@
  * It installs nothing; `.ci/run` does that for Debian.
  */
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { delimiter, resolve } from "node:path";
 import { describe, it } from "vitest";
 
 interface Requirement {
@@ -45,7 +47,7 @@ const REQUIREMENTS = {
 export type Program = keyof typeof REQUIREMENTS;
 
 export interface Required {
-	/** The program to start: an absolute path, or a name on the path. Empty where it is missing. */
+	/** The program to start, as an absolute path. Empty where it is missing. */
 	readonly path: string;
 	/** vitest's `describe` for tests that need the program. */
 	readonly describe: (title: string, tests: () => void) => void;
@@ -78,9 +80,16 @@ function find(program: Program): string {
 	if (known !== undefined) {
 		return known;
 	}
-	const path = REQUIREMENTS[program].candidates.find((candidate) => works(candidate, REQUIREMENTS[program])) ?? "";
+	const { candidates } = REQUIREMENTS[program];
+	const path = candidates.map(locate).find((candidate) => works(candidate, REQUIREMENTS[program])) ?? "";
 	found.set(program, path);
 	return path;
+}
+
+/** Where a name on the path is; some who start programs, such as Playwright, do not look. */
+function locate(name: string): string {
+	const places = (process.env.PATH ?? "").split(delimiter).map((folder) => resolve(folder, name));
+	return name === "" ? "" : (places.find((place) => existsSync(place)) ?? name);
 }
 
 function works(candidate: string, { probe, expect }: Requirement): boolean {
