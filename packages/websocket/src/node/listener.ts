@@ -6,8 +6,9 @@
  * answers nothing but heads that no server should answer otherwise; paths and origins are its caller's.
  */
 import type { Server as HttpServer } from "node:http";
+import type { Http2Server } from "node:http2";
 import { createServer, type Server, type Socket } from "node:net";
-import { createServer as createSecureServer, type TlsOptions } from "node:tls";
+import { createServer as createSecureServer, type TLSSocket, type TlsOptions } from "node:tls";
 import { WebSocketError } from "../errors.ts";
 import { asksForWebSocket, parseRequestHead, type RequestHead } from "../handshake/head.ts";
 import { refuseSocket } from "./accept.ts";
@@ -21,8 +22,10 @@ export interface ListenerOptions {
 	readonly http: HttpServer;
 	/** Takes a request for a WebSocket: `acceptSocket`, or a refusal. `head` is what came behind the request. */
 	readonly upgrade: (request: RequestHead, socket: Socket, head: Uint8Array) => void;
-	/** Makes it a TLS server. */
+	/** Makes it a TLS server: a `tls.Server`, whose certificate `setSecureContext` changes. */
 	readonly tls?: TlsOptions;
+	/** Takes the connections that ask for HTTP/2, which is offered over TLS only. It does not listen itself. Default: none. */
+	readonly http2?: Http2Server;
 	/** How long a client may take for its first request's head, in milliseconds. Raise it for very slow links. Default 10,000. */
 	readonly headTimeoutMs?: number;
 }
@@ -48,16 +51,31 @@ interface Waiting {
 
 /** Creates a server that is yet to `listen`. Throws `WebSocketError` (`invalid_option`). */
 export function createListener(options: ListenerOptions): Server {
-	const { headTimeoutMs = 10_000, http, tls } = options;
+	const { headTimeoutMs = 10_000, http, http2, tls } = options;
 	if (!(headTimeoutMs >= 1 && headTimeoutMs <= 0x7fff_ffff)) {
 		throw new WebSocketError("invalid_option", `headTimeoutMs is ${headTimeoutMs}, must be 1 to 2147483647`);
 	}
 	const intake = new Intake(options, headTimeoutMs);
 	// What `http.Server` asks of its sockets.
 	const shape = { allowHalfOpen: true, noDelay: true };
+	const alpn = { ALPNProtocols: http2 === undefined ? ["http/1.1"] : ["h2", "http/1.1"] };
 	const server: Server =
-		tls === undefined ? createServer(shape) : createSecureServer({ handshakeTimeout: headTimeoutMs, ...tls, ...shape });
-	server.on(tls === undefined ? "connection" : "secureConnection", (socket: Socket) => intake.take(socket));
+		tls === undefined
+			? createServer(shape)
+			: createSecureServer({ handshakeTimeout: headTimeoutMs, ...alpn, ...tls, ...shape });
+	if (tls === undefined) {
+		server.on("connection", (socket: Socket) => intake.take(socket));
+	} else {
+		server.on("secureConnection", (socket: TLSSocket) => {
+			if (http2 !== undefined && socket.alpnProtocol === "h2") {
+				// A session ends with its peer's half.
+				socket.allowHalfOpen = false;
+				http2.emit("connection", socket);
+			} else {
+				intake.take(socket);
+			}
+		});
+	}
 	// Node's `http` begins to keep its time limits for heads and requests when it hears this.
 	server.on("listening", () => http.emit("listening"));
 	return server;
