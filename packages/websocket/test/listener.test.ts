@@ -215,6 +215,15 @@ describe("limits", () => {
 		expect(vi.getTimerCount()).toBe(before);
 	});
 
+	test("closeWaiting ends those that have shown no request", async () => {
+		const { port, listener } = await listen();
+		const taken = once(listener, "connection");
+		const answer = talk(port, "GET / HT");
+		await taken;
+		listener.closeWaiting();
+		expect(await answer).toBe("");
+	});
+
 	test("S4: the HTTP server keeps its own time limits for what it is handed", async () => {
 		const { http } = await listen();
 		const interval = Object.getOwnPropertySymbols(http).find((symbol) =>

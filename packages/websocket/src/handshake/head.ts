@@ -14,8 +14,14 @@ export interface RequestHead extends UpgradeRequest {
 	/** "1.1" or "1.0" */
 	readonly httpVersion: string;
 	/** By lowercased names; repeated ones are joined as RFC 9110 §5.3 and RFC 9113 §8.2.3 (cookies) say. */
-	readonly headers: Readonly<Record<string, string>>;
+	readonly headers: RequestFields;
 	readonly rawHeaders: readonly string[];
+}
+
+/** Fits where Node's `IncomingHttpHeaders` is asked for: a `set-cookie`, which is no request's, is left out. */
+export interface RequestFields {
+	readonly [name: string]: string | undefined;
+	readonly "set-cookie"?: never;
 }
 
 export interface HeadRefusal {
@@ -41,7 +47,7 @@ export function parseRequestHead(text: string): RequestHead | HeadRefusal {
 	if (version !== "HTTP/1.1" && version !== "HTTP/1.0") {
 		return refuse(505, "this server speaks HTTP/1.1");
 	}
-	const headers: Record<string, string> = Object.create(null);
+	const headers: Record<string, string | undefined> = Object.create(null);
 	const rawHeaders: string[] = [];
 	while (end < text.length) {
 		const start = end + 2;
@@ -61,7 +67,10 @@ export function parseRequestHead(text: string): RequestHead | HeadRefusal {
 		const before = headers[key];
 		headers[key] = before === undefined ? value : `${before}${key === "cookie" ? "; " : ", "}${value}`;
 	}
-	return { method, url, httpVersion: version.slice(5), headers, rawHeaders };
+	if (headers["set-cookie"] !== undefined) {
+		headers["set-cookie"] = undefined;
+	}
+	return { method, url, httpVersion: version.slice(5), headers: headers as RequestFields, rawHeaders };
 }
 
 /** Whether a request asks for what this package is for. Whether it does so rightly is for `acceptUpgrade` to say. */

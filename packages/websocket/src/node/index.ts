@@ -9,7 +9,7 @@ export {
 	socketHandler,
 } from "./drive.ts";
 export { acceptStream, HTTP2_SETTINGS, isWebSocketStream, refuseStream, type StreamAcceptOptions } from "./http2.ts";
-export { createListener, type ListenerOptions } from "./listener.ts";
+export { createListener, type Listener, type ListenerOptions } from "./listener.ts";
 export { type MessageStream, type StreamEvents, sendStream, streamHandler } from "./message-stream.ts";
 export { randomKey, randomMask, sha1Base64 } from "./sha1.ts";
 export { zlibEngine } from "./zlib.ts";

@@ -49,8 +49,16 @@ interface Waiting {
 	received: Buffer | undefined;
 }
 
+export interface Listener extends Server {
+	/**
+	 * For when it closes: destroys the sockets that have shown no request yet. Those that were handed over are
+	 * `http.closeAllConnections()`'s, and WebSockets are their owner's.
+	 */
+	closeWaiting(): void;
+}
+
 /** Creates a server that is yet to `listen`. Throws `WebSocketError` (`invalid_option`). */
-export function createListener(options: ListenerOptions): Server {
+export function createListener(options: ListenerOptions): Listener {
 	const { headTimeoutMs = 10_000, http, http2, tls } = options;
 	if (!(headTimeoutMs >= 1 && headTimeoutMs <= 0x7fff_ffff)) {
 		throw new WebSocketError("invalid_option", `headTimeoutMs is ${headTimeoutMs}, must be 1 to 2147483647`);
@@ -78,7 +86,7 @@ export function createListener(options: ListenerOptions): Server {
 	}
 	// Node's `http` begins to keep its time limits for heads and requests when it hears this.
 	server.on("listening", () => http.emit("listening"));
-	return server;
+	return Object.assign(server, { closeWaiting: () => intake.closeAll() });
 }
 
 /** The sockets whose first request has not come whole, and the one timer for all of them. */
@@ -146,6 +154,13 @@ class Intake {
 		socket.off("end", onEarlyEnd);
 		socket.off("close", onEarlyEnd);
 		socket.off("error", onError);
+	}
+
+	closeAll(): void {
+		for (const socket of this.#waiting.keys()) {
+			this.release(socket);
+			socket.destroy();
+		}
 	}
 
 	#handOver(socket: WaitingSocket, bytes: Buffer): void {
