@@ -89,7 +89,6 @@ export function frame(
 }
 
 export const text = (payload: string | Uint8Array): Frame => frame(TEXT, payload);
-export const binary = (payload: string | Uint8Array): Frame => frame(BINARY, payload);
 export const ping = (payload: string | Uint8Array = ""): Frame => frame(PING, payload);
 export const pong = (payload: string | Uint8Array = ""): Frame => frame(PONG, payload);
 
