@@ -10,7 +10,9 @@ export type ServerErrorCode =
 	/** The position asked for with `ifPosition` is not the present one. */
 	| "conflict"
 	/** The port or address cannot be listened on. */
-	| "cannot_listen";
+	| "cannot_listen"
+	/** A certificate or key that TLS cannot be spoken with. */
+	| "bad_certificate";
 
 export class ServerError extends Error {
 	readonly code: ServerErrorCode;

@@ -4,6 +4,8 @@ export type { User } from "./auth/caller.ts";
 export type { Credentials } from "./auth/credentials.ts";
 export type { CallRuleContext, ChannelRules, Permissions, Rule, RuleContext } from "./auth/permission.ts";
 export { ServerError, type ServerErrorCode } from "./errors.ts";
+export type { HttpServer } from "./http/attach.ts";
+export type { Certificate } from "./http/certificate.ts";
 export type { Log } from "./observe/log.ts";
 export type { HeartbeatLimits, Limits, RouteOptions, ServerOptions } from "./options.ts";
 export type { PublishExtras, Publisher, ServerChannel } from "./publisher.ts";

@@ -17,6 +17,11 @@ export interface Limits {
 	readonly maxMessageBytes?: number;
 	/** Open connections of this node. Set it below what memory and descriptors allow. Default: none. */
 	readonly maxConnections?: number;
+	/**
+	 * WebSockets of one HTTP/2 session on our own port. Raise it where a proxy brings many clients by few sessions; browsers
+	 * open a second session when the first is full. Default 100.
+	 */
+	readonly maxStreams?: number;
 	/** Subscriptions of one connection. Default 1,000. */
 	readonly maxSubscriptions?: number;
 	/** Calls of one connection that are at work at once; more are refused. Default 100. */
@@ -148,6 +153,7 @@ export function resolveOptions(options: ServerOptions, declared: Actions): Resol
 		limits: {
 			maxMessageBytes: 256 * 1024,
 			maxConnections: Number.POSITIVE_INFINITY,
+			maxStreams: 100,
 			maxSubscriptions: 1_000,
 			maxCalls: 100,
 			maxRememberedCalls: 10_000,

@@ -3,9 +3,6 @@
  * ends everything in order.
  */
 import { randomBytes } from "node:crypto";
-import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Server as SecureServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { createMemoryBroker } from "@tidewire/broker";
 import { type ChannelName, type Contract, compileChannels, contract as declare } from "@tidewire/contract";
 import { resolveLimits } from "@tidewire/websocket";
@@ -15,10 +12,12 @@ import type { Connection } from "./connection/connection.ts";
 import { Heartbeat } from "./connection/heartbeat.ts";
 import { Performed } from "./connection/performed.ts";
 import { ServerError } from "./errors.ts";
-import { attach } from "./http/attach.ts";
+import { attach, type HttpServer } from "./http/attach.ts";
+import { type Certificate, checkCertificate } from "./http/certificate.ts";
 import { isLoopbackHost } from "./http/origin.ts";
+import { OwnPort } from "./http/own-port.ts";
 import { Router } from "./http/route.ts";
-import { readUrl, Upgrader } from "./http/upgrade.ts";
+import { Upgrader } from "./http/upgrade.ts";
 import { Hub } from "./hub/hub.ts";
 import type { TidewireNode } from "./node.ts";
 import { resolveOptions, type ServerOptions } from "./options.ts";
@@ -30,10 +29,12 @@ export interface ListenOptions {
 	readonly host?: string;
 	/** 0: any free port. Default 7400. */
 	readonly port?: number;
+	/** Makes it a TLS port (`wss:`, `https:`) that speaks HTTP/1.1 and HTTP/2. Default: no TLS. */
+	readonly tls?: Certificate;
 }
 
 export interface Listening {
-	/** "http://127.0.0.1:7400" */
+	/** "http://127.0.0.1:7400", or "https:" with `tls` */
 	readonly url: string;
 	readonly host: string;
 	readonly port: number;
@@ -50,7 +51,7 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 	readonly #router: Router;
 	readonly #upgrader: Upgrader;
 	readonly #detach: (() => void)[] = [];
-	readonly #listening: Server[] = [];
+	readonly #listening: OwnPort[] = [];
 	readonly #sweep: NodeJS.Timeout;
 	#closing: Promise<void> | undefined;
 
@@ -116,44 +117,62 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 	}
 
 	/**
-	 * Takes the upgrades of this server's paths from an HTTP server; everything else stays with its owners. Returns the
-	 * HTTP server. Closing Tidewire leaves the HTTP server open.
+	 * Takes the upgrades of this server's paths from a server of `node:http`, `node:https` or `node:http2`; everything else
+	 * stays with its owners. Returns the HTTP server. Closing Tidewire leaves the HTTP server open.
 	 */
-	attach<S extends Server | SecureServer>(server: S): S {
+	attach<S extends HttpServer>(server: S): S {
 		this.#refuseWhenClosing();
 		this.#detach.push(attach(server, this.#router, this.#upgrader));
 		return server;
 	}
 
-	/** Listens on a port of its own. Rejects with `ServerError` (`cannot_listen`). */
-	async listen({ host = "127.0.0.1", port = 7400 }: ListenOptions = {}): Promise<Listening> {
+	/** Listens on a port of its own. Rejects with `ServerError` (`cannot_listen`, `bad_certificate`). */
+	async listen({ host = "127.0.0.1", port = 7400, tls }: ListenOptions = {}): Promise<Listening> {
 		this.#refuseWhenClosing();
-		if (this.#node.options.dev && !isLoopbackHost(host.includes(":") ? `[${host}]` : host)) {
+		const name = host.includes(":") ? `[${host}]` : host;
+		const { options, log } = this.#node;
+		if (options.dev && !isLoopbackHost(name)) {
 			throw new ServerError(
 				"cannot_listen",
 				`dev mode lets anybody do everything, so it listens on loopback only, not on ${host}`,
 			);
 		}
-		const server = createHttpServer({ headersTimeout: 10_000, requestTimeout: 30_000 }, (request, response) =>
-			this.#answer(request, response),
-		);
-		attach(server, this.#router, this.#upgrader);
-		await new Promise<void>((resolve, reject) => {
-			server.once("error", (cause) =>
-				reject(new ServerError("cannot_listen", `cannot listen on ${host}:${port}: ${cause.message}`, { cause })),
-			);
-			server.listen(port, host, resolve);
+		if (tls !== undefined) {
+			this.#checkCertificate(tls);
+		}
+		const { maxStreams } = options.limits;
+		const own = new OwnPort({ router: this.#router, upgrader: this.#upgrader, log, certificate: tls, maxStreams });
+		const bound = await own.listen(port, host).catch((cause: Error) => {
+			throw new ServerError("cannot_listen", `cannot listen on ${host}:${port}: ${cause.message}`, { cause });
 		});
-		server.on("error", (cause) => this.#node.log.error("the listening socket failed", { cause }));
 		if (this.#closing !== undefined) {
-			await closeServer(server);
+			await own.close(Promise.resolve());
 			this.#refuseWhenClosing();
 		}
-		this.#listening.push(server);
-		// `address` is only a string for pipes and null before listening.
-		const { port: bound } = server.address() as AddressInfo;
-		const name = host.includes(":") ? `[${host}]` : host;
-		return { url: `http://${name}:${bound}`, host, port: bound };
+		this.#listening.push(own);
+		return { url: `${tls === undefined ? "http" : "https"}://${name}:${bound}`, host, port: bound };
+	}
+
+	/**
+	 * Changes the certificate of the ports that listen with `tls`: new connections see it, open ones stay as they are.
+	 * Throws `ServerError` (`bad_certificate`), and keeps the old one.
+	 */
+	reloadCertificate(certificate: Certificate): void {
+		this.#refuseWhenClosing();
+		this.#checkCertificate(certificate);
+		for (const own of this.#listening) {
+			own.useCertificate(certificate);
+		}
+	}
+
+	#checkCertificate(certificate: Certificate): void {
+		const { names, validTo, fingerprint, current } = checkCertificate(certificate, this.#node.options.nowMs());
+		const { log } = this.#node;
+		if (current) {
+			log.info("the certificate is read", { names, validTo, fingerprint });
+		} else {
+			log.warn("the certificate is not valid today", { names, validTo, fingerprint });
+		}
 	}
 
 	/**
@@ -183,7 +202,8 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 			detach();
 		}
 		// Peers that do not answer a goodbye are given up by the heartbeat, which has to beat until then.
-		await Promise.all([heartbeat.idle(), ...this.#listening.map(closeServer)]);
+		const idle = heartbeat.idle();
+		await Promise.all([idle, ...this.#listening.map((own) => own.close(idle))]);
 		clearInterval(this.#sweep);
 		heartbeat.stop();
 		await broker.close();
@@ -202,43 +222,11 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 		}
 	}
 
-	/** Plain HTTP on a port of our own. */
-	#answer(request: IncomingMessage, response: ServerResponse): void {
-		const { path } = readUrl(request.url ?? "");
-		const answer = (status: number, text: string, headers: Readonly<Record<string, string>> = {}): void => {
-			response.writeHead(status, {
-				"content-type": "text/plain; charset=utf-8",
-				"cache-control": "no-store",
-				...headers,
-			});
-			response.end(`${text}\n`);
-		};
-		if (this.#router.owns(path)) {
-			answer(426, "this is a WebSocket endpoint", { upgrade: "websocket", connection: "upgrade" });
-		} else if (request.method !== "GET" && request.method !== "HEAD") {
-			answer(405, "only GET is known here", { allow: "GET, HEAD" });
-		} else if (path === "/healthz") {
-			answer(200, "ok");
-		} else if (path === "/readyz") {
-			answer(this.#upgrader.draining ? 503 : 200, this.#upgrader.draining ? "draining" : "ready");
-		} else {
-			answer(404, "there is nothing at this path");
-		}
-	}
-
 	#refuseWhenClosing(): void {
 		if (this.#closing !== undefined) {
 			throw new ServerError("closed", "this server is closed or closing");
 		}
 	}
-}
-
-/** Stops listening; sockets that take part in nothing are closed, the others have said goodbye. */
-function closeServer(server: Server): Promise<void> {
-	return new Promise((resolve) => {
-		server.close(() => resolve());
-		server.closeAllConnections();
-	});
 }
 
 /**
