@@ -19,7 +19,7 @@ import type { Handler, Initiator } from "./handler.ts";
 import type { ResolvedLimits } from "./limits.ts";
 import { Assembly, tooLarge } from "./message/assembly.ts";
 import { Passage } from "./message/passage.ts";
-import { checkUtf8, isUtf8, UTF8_BOUNDARY } from "./message/utf8.ts";
+import { checkUtf8, type IsUtf8, isUtf8, UTF8_BOUNDARY } from "./message/utf8.ts";
 import { after, type Phase, type State, stateOf, type Transition } from "./state.ts";
 
 export type Role = "server" | "client";
@@ -78,7 +78,7 @@ export class Connection<Context> {
 
 	/**
 	 * Takes bytes from the peer and calls the handler for what they complete. The chunk becomes ours: it is unmasked in
-	 * place. A handler that throws ends the connection with 1011, and what it threw goes on to the caller.
+	 * place, and kept where it is part of a longer message. A handler that throws ends the connection with 1011, and what it threw goes on to the caller.
 	 */
 	receive(chunk: Uint8Array): void {
 		let handled = false;
@@ -293,7 +293,7 @@ export class Connection<Context> {
 				const text = opcode === OPCODE.text;
 				if ((first & RSV1) !== 0) {
 					this.inflate(view(chunk, from, at), text);
-				} else if (text && high !== 0 && checkUtf8(UTF8_BOUNDARY, chunk, from, at) !== UTF8_BOUNDARY) {
+				} else if (text && high !== 0 && !isText(chunk, from, at, this.handler.isUtf8)) {
 					this.fail(CLOSE.invalidUtf8, NOT_UTF8);
 				} else if (this.phase === "open") {
 					this.deliver(view(chunk, from, at), text);
@@ -366,7 +366,7 @@ export class Connection<Context> {
 			this.pass(message, chunk, from, until, ascii, last);
 			return;
 		}
-		if (!message.append(chunk, from, until, ascii, due)) {
+		if (!message.append(chunk, from, until, ascii, this.handler.isUtf8)) {
 			this.fail(CLOSE.invalidUtf8, NOT_UTF8);
 			return;
 		}
@@ -374,7 +374,7 @@ export class Connection<Context> {
 			return;
 		}
 		this.message = undefined;
-		const data = message.finish();
+		const data = message.finish(this.handler.allocate);
 		if (data === undefined) {
 			this.fail(CLOSE.invalidUtf8, NOT_UTF8);
 		} else if (message.compressed) {
@@ -386,7 +386,7 @@ export class Connection<Context> {
 
 	/** Hands on a piece of a message as it comes. */
 	private pass(message: Passage, chunk: Uint8Array, from: number, until: number, ascii: boolean, last: boolean): void {
-		if (!message.check(chunk, from, until, ascii, last)) {
+		if (!message.check(chunk, from, until, ascii, last, this.handler.isUtf8)) {
 			this.fail(CLOSE.invalidUtf8, NOT_UTF8);
 			return;
 		}
@@ -410,7 +410,7 @@ export class Connection<Context> {
 			this.fail(CLOSE.tooLarge, `a message inflates to more than ${maxMessageBytes} bytes (RFC 6455 §7.4.1)`);
 		} else if (data === "invalid") {
 			this.fail(CLOSE.invalidUtf8, "a compressed message is not valid DEFLATE data (RFC 7692 §7.2.2)");
-		} else if (text && !isUtf8(data)) {
+		} else if (text && !isUtf8(data, this.handler.isUtf8)) {
 			this.fail(CLOSE.invalidUtf8, NOT_UTF8);
 		} else {
 			this.deliver(data, text);
@@ -519,6 +519,10 @@ export class Connection<Context> {
 }
 
 const NOT_UTF8 = "a text message is not UTF-8 (RFC 6455 §8.1)";
+
+function isText(bytes: Uint8Array, from: number, until: number, quick: IsUtf8 | undefined): boolean {
+	return checkUtf8(UTF8_BOUNDARY, bytes, from, until, quick) === UTF8_BOUNDARY;
+}
 
 /** Always a plain `Uint8Array`, whatever the chunk's class. */
 function view(chunk: Uint8Array, from: number, until: number): Uint8Array {

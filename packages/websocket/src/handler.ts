@@ -37,4 +37,6 @@ export interface Handler<Context> {
 	closing?(context: Context): void;
 	/** Memory for an outgoing frame; every byte of it will be written. Default: `new Uint8Array(length)`. */
 	allocate?(length: number): Uint8Array;
+	/** Whether bytes are one valid UTF-8 text, by a means of the platform. Default: a check in JavaScript. */
+	isUtf8?(bytes: Uint8Array): boolean;
 }

@@ -48,7 +48,7 @@ export interface CompressionOptions {
 	readonly clientMaxWindowBits?: number;
 	/**
 	 * Where our side may refer to earlier messages: how many of the latest bytes sent are kept per connection and given
-	 * to zlib again. More finds more, and takes longer to set up with every message. Default 4,096 bytes.
+	 * to zlib again. More finds more, and takes zlib longer to begin with every message. Default 2,048 bytes.
 	 */
 	readonly historyBytes?: number;
 }
@@ -78,7 +78,7 @@ export function resolveCompression(options: CompressionOptions = {}): ResolvedCo
 		clientNoContextTakeover: options.clientNoContextTakeover === true,
 		serverMaxWindowBits: inRange("serverMaxWindowBits", options.serverMaxWindowBits ?? 15, 8, 15),
 		clientMaxWindowBits: clientBits === undefined ? undefined : inRange("clientMaxWindowBits", clientBits, 8, 15),
-		historyBytes: inRange("historyBytes", options.historyBytes ?? 4_096, 0, 32_768),
+		historyBytes: inRange("historyBytes", options.historyBytes ?? 2_048, 0, 32_768),
 	};
 }
 

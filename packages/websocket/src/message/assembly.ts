@@ -1,10 +1,12 @@
 /**
- * A message that comes in several frames or chunks, coalesced into one growing buffer (RFC 6455 §5.4). Memory follows
- * the bytes that came, never the length that was announced and never the number of fragments.
+ * A message that comes in several frames or chunks (RFC 6455 §5.4): short pieces are coalesced into one growing buffer,
+ * long ones kept as they came and joined once, at the end. Memory follows the bytes that came, never the length that was
+ * announced and never the number of fragments.
  */
+import type { Allocate } from "../frame/build.ts";
 import { CLOSE } from "../frame/close.ts";
 import type { Violation } from "../frame/rules.ts";
-import { checkUtf8, UTF8_BOUNDARY, UTF8_INVALID } from "./utf8.ts";
+import { checkUtf8, type IsUtf8, UTF8_BOUNDARY, UTF8_INVALID } from "./utf8.ts";
 
 /**
  * What a fragment is charged at least. Smaller ones use up an allowance of the message limit's size, so that a flood
@@ -13,13 +15,19 @@ import { checkUtf8, UTF8_BOUNDARY, UTF8_INVALID } from "./utf8.ts";
 const LEAST_FRAGMENT_BYTES = 32;
 
 const FIRST_CAPACITY = 512;
+/** From how many bytes on a piece is kept as it came. */
+const VIEW_FROM = 4_096;
 
 export class Assembly {
 	readonly text: boolean;
 	/** Its text is checked after inflating, then. */
 	readonly compressed: boolean;
 	private readonly maxBytes: number;
-	private buffer: Uint8Array | undefined = undefined;
+	/** Long pieces as they came, and between them what short ones were gathered into. */
+	private readonly pieces: Uint8Array[] = [];
+	/** Where short pieces are gathered. */
+	private tail: Uint8Array | undefined = undefined;
+	private tailLength = 0;
 	private length = 0;
 	/** What fragments below the least size were charged above their own bytes. */
 	private surcharge = 0;
@@ -46,51 +54,77 @@ export class Assembly {
 	}
 
 	/**
-	 * Takes unmasked payload; `due` more bytes of the same frame are announced. `ascii`: known to be ASCII only.
-	 * Returns whether the text can still become valid.
+	 * Takes unmasked payload, a long piece of it without a copy. `ascii`: known to be ASCII only. Returns whether the text
+	 * can still become valid.
 	 */
-	append(chunk: Uint8Array, start: number, end: number, ascii: boolean, due: number): boolean {
+	append(chunk: Uint8Array, start: number, end: number, ascii: boolean, quick?: IsUtf8): boolean {
 		if (this.text && !this.compressed && (!ascii || this.utf8 !== UTF8_BOUNDARY)) {
-			this.utf8 = checkUtf8(this.utf8, chunk, start, end);
+			this.utf8 = checkUtf8(this.utf8, chunk, start, end, quick);
 			if (this.utf8 === UTF8_INVALID) {
 				return false;
 			}
 		}
-		const length = this.length + (end - start);
-		const buffer = this.reserve(length, length + due);
-		if (end - start < 64) {
-			for (let from = start, to = this.length; from < end; from++, to++) {
-				buffer[to] = chunk[from]!;
+		const bytes = end - start;
+		this.length += bytes;
+		// A view keeps all of the memory that it looks at, so half of that must be the message's.
+		if (bytes >= VIEW_FROM && bytes * 2 >= chunk.buffer.byteLength) {
+			this.endTail();
+			this.pieces.push(new Uint8Array(chunk.buffer, chunk.byteOffset + start, bytes));
+			return true;
+		}
+		const tail = this.reserve(bytes);
+		if (bytes < 64) {
+			for (let from = start, to = this.tailLength; from < end; from++, to++) {
+				tail[to] = chunk[from]!;
 			}
 		} else {
-			buffer.set(chunk.subarray(start, end), this.length);
+			tail.set(chunk.subarray(start, end), this.tailLength);
 		}
-		this.length = length;
+		this.tailLength += bytes;
 		return true;
 	}
 
-	/** The whole message, or undefined where a text ends in mid-character. */
-	finish(): Uint8Array | undefined {
+	/** The whole message, in one piece, or undefined where a text ends in mid-character. */
+	finish(allocate: Allocate | undefined): Uint8Array | undefined {
 		if (this.utf8 !== UTF8_BOUNDARY) {
 			return undefined;
 		}
-		return this.buffer === undefined ? new Uint8Array(0) : this.buffer.subarray(0, this.length);
+		this.endTail();
+		const { pieces, length } = this;
+		if (pieces.length === 1) {
+			return pieces[0];
+		}
+		const whole = allocate === undefined ? new Uint8Array(length) : allocate(length);
+		let at = 0;
+		for (const piece of pieces) {
+			whole.set(piece, at);
+			at += piece.length;
+		}
+		return whole;
 	}
 
-	/** Room for `needed` bytes: doubled each time, but not beyond the limit. */
-	private reserve(needed: number, foreseen: number): Uint8Array {
-		const buffer = this.buffer;
-		const capacity = buffer?.length ?? 0;
-		if (buffer !== undefined && needed <= capacity) {
-			return buffer;
+	/** What the tail holds becomes a piece. */
+	private endTail(): void {
+		if (this.tail !== undefined && this.tailLength > 0) {
+			this.pieces.push(this.tail.subarray(0, this.tailLength));
 		}
-		const doubled = Math.max(needed, Math.min(this.maxBytes, Math.max(capacity * 2, FIRST_CAPACITY)));
-		// A frame whose end is near needs no more than its end.
-		const grown = new Uint8Array(foreseen > needed && foreseen < doubled ? foreseen : doubled);
-		if (buffer !== undefined) {
-			grown.set(buffer.subarray(0, this.length));
+		this.tail = undefined;
+		this.tailLength = 0;
+	}
+
+	/** Room for `more` bytes in the tail, which doubles each time, but not beyond the limit. */
+	private reserve(more: number): Uint8Array {
+		const { tail } = this;
+		const needed = this.tailLength + more;
+		if (tail !== undefined && needed <= tail.length) {
+			return tail;
 		}
-		this.buffer = grown;
+		const doubled = Math.max((tail?.length ?? 0) * 2, FIRST_CAPACITY);
+		const grown = new Uint8Array(Math.max(needed, Math.min(this.maxBytes, doubled)));
+		if (tail !== undefined) {
+			grown.set(tail.subarray(0, this.tailLength));
+		}
+		this.tail = grown;
 		return grown;
 	}
 }

@@ -4,7 +4,7 @@
  */
 import type { Violation } from "../frame/rules.ts";
 import { tooLarge } from "./assembly.ts";
-import { checkUtf8, UTF8_BOUNDARY, UTF8_INVALID } from "./utf8.ts";
+import { checkUtf8, type IsUtf8, UTF8_BOUNDARY, UTF8_INVALID } from "./utf8.ts";
 
 export class Passage {
 	readonly text: boolean;
@@ -24,9 +24,9 @@ export class Passage {
 	}
 
 	/** Whether the text can be valid with this piece, and as a whole where it is the last. */
-	check(chunk: Uint8Array, start: number, end: number, ascii: boolean, last: boolean): boolean {
+	check(chunk: Uint8Array, start: number, end: number, ascii: boolean, last: boolean, quick?: IsUtf8): boolean {
 		if (this.text && (!ascii || this.utf8 !== UTF8_BOUNDARY)) {
-			this.utf8 = checkUtf8(this.utf8, chunk, start, end);
+			this.utf8 = checkUtf8(this.utf8, chunk, start, end, quick);
 		}
 		return this.utf8 !== UTF8_INVALID && (!last || this.utf8 === UTF8_BOUNDARY);
 	}

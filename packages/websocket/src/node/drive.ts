@@ -6,6 +6,7 @@
  * What one received chunk makes us write goes out as one write. A socket whose buffer is full is not read from until it
  * has drained, which bounds what a peer that never reads can make us hold.
  */
+import { isUtf8 } from "node:buffer";
 import type { Http2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -44,6 +45,15 @@ const NOTHING = new Uint8Array(0);
 let receiving: Duplex | undefined;
 let pieces: Uint8Array[] = [];
 
+/**
+ * Where the short frames that answer a chunk are built, one behind the other, so that they are one write without being
+ * copied together. What is written is never written over: a full slab is left to those who still send from it.
+ */
+const SLAB_BYTES = 16 * 1024;
+const LONGEST_IN_SLAB = 4 * 1024;
+let slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+let slabUsed = 0;
+
 /** Sockets in their closing handshake, and the one timer for all of them. */
 const leaving = new Set<DrivenSocket>();
 let sweeper: NodeJS.Timeout | undefined;
@@ -58,7 +68,8 @@ export function socketHandler<Context extends SocketContext>(events: SocketEvent
 		write,
 		end,
 		closing,
-		allocate: Buffer.allocUnsafe,
+		allocate,
+		isUtf8,
 	};
 }
 
@@ -151,29 +162,44 @@ function write(context: SocketContext, bytes: Uint8Array): void {
 	}
 }
 
+function allocate(length: number): Uint8Array {
+	if (receiving === undefined || length > LONGEST_IN_SLAB) {
+		return Buffer.allocUnsafe(length);
+	}
+	if (length > SLAB_BYTES - slabUsed) {
+		slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+		slabUsed = 0;
+	}
+	const at = slabUsed;
+	slabUsed += length;
+	return new Uint8Array(slab.buffer, at, length);
+}
+
 function flush(socket: Duplex): void {
 	if (pieces.length === 0) {
 		return;
 	}
 	const written = pieces;
 	pieces = [];
-	if (written.length === 1) {
-		socket.write(written[0]!);
-		return;
-	}
+	const first = written[0]!;
 	let bytes = 0;
+	let adjacent = true;
 	for (const piece of written) {
+		adjacent &&= piece.buffer === first.buffer && piece.byteOffset === first.byteOffset + bytes;
 		bytes += piece.length;
 	}
-	if (bytes <= JOIN_BELOW) {
+	if (adjacent) {
+		// Made a Buffer here, once for all of them: Node would do it for each.
+		socket.write(Buffer.from(first.buffer, first.byteOffset, bytes));
+	} else if (bytes <= JOIN_BELOW) {
 		socket.write(Buffer.concat(written, bytes));
-		return;
+	} else {
+		socket.cork();
+		for (const piece of written) {
+			socket.write(piece);
+		}
+		socket.uncork();
 	}
-	socket.cork();
-	for (const piece of written) {
-		socket.write(piece);
-	}
-	socket.uncork();
 }
 
 function end(context: SocketContext): void {

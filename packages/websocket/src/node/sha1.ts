@@ -1,8 +1,8 @@
 /** What the handshake needs of a crypto library (RFC 6455 §4.2.2), from Node's. */
-import { createHash, randomBytes, randomFillSync } from "node:crypto";
+import { hash, randomBytes, randomFillSync } from "node:crypto";
 
 export function sha1Base64(text: string): string {
-	return createHash("sha1").update(text, "latin1").digest("base64");
+	return hash("sha1", text, "base64");
 }
 
 /** A `Sec-WebSocket-Key`: base64 of 16 random bytes (RFC 6455 §4.1). */
