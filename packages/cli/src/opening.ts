@@ -6,13 +6,18 @@ export interface Opening {
 	/** The config file, where there was one. */
 	readonly file: string | undefined;
 	readonly settings: Config;
+	/** The certificate's file, where there is TLS. */
+	readonly certificate?: string | undefined;
 }
 
-export function describeOpening({ url, file, settings }: Opening): readonly string[] {
+export function describeOpening({ url, file, settings, certificate }: Opening): readonly string[] {
 	const connect = `${url.replace(/^http/, "ws")}${settings.path ?? "/connect"}`;
 	return [
 		`Tidewire listens on ${url}`,
 		`Clients connect to ${connect}`,
+		...(certificate === undefined
+			? []
+			: [`TLS: ${certificate}, read again at SIGHUP and when it changes; connections stay`]),
 		file === undefined ? "No config file: channels of any name, no actions" : `Config: ${file}`,
 		...(settings.broker === undefined ? ["Broker: memory, so messages end with this process"] : []),
 		describeAccess(settings),

@@ -13,6 +13,8 @@ export interface Terminal {
 	note(text: string, tone?: Tone): void;
 	/** Aborted by the first SIGINT or SIGTERM, and when nobody reads the results any more (`| head -1`). */
 	readonly stopped: AbortSignal;
+	/** Calls this at each SIGHUP, which otherwise ends the process. */
+	onHangUp(listener: () => void): void;
 	/** Stops watching the process. */
 	release(): void;
 }
@@ -43,6 +45,7 @@ export function openTerminal(): Terminal {
 		}
 		stop.abort();
 	};
+	const hangUpListeners: (() => void)[] = [];
 	process.on("SIGINT", onSignal);
 	process.on("SIGTERM", onSignal);
 	process.stdout.on("error", onOutputError);
@@ -58,7 +61,14 @@ export function openTerminal(): Terminal {
 			process.stderr.write(`${styled}\n`);
 		},
 		stopped: stop.signal,
+		onHangUp: (listener) => {
+			hangUpListeners.push(listener);
+			process.on("SIGHUP", listener);
+		},
 		release: () => {
+			for (const listener of hangUpListeners) {
+				process.off("SIGHUP", listener);
+			}
 			process.off("SIGINT", onSignal);
 			process.off("SIGTERM", onSignal);
 		},

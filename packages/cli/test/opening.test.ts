@@ -30,6 +30,13 @@ describe("what serve says when it opens", () => {
 		expect(text).not.toContain("secret");
 	});
 
+	it("says wss: and which certificate, where there is TLS", () => {
+		const lines = describeOpening({ url: "https://[::1]:7400", file: undefined, settings: {}, certificate: "a.pem" });
+		expect(lines).toContain("Clients connect to wss://[::1]:7400/connect");
+		expect(lines.join("\n")).toMatch(/^TLS: a\.pem, read again at SIGHUP/m);
+		expect(open({})).not.toContain("TLS");
+	});
+
 	it("warns of --dev", () => {
 		expect(open({ dev: true })).toMatch(/^WARNING: --dev lets anybody on this machine/m);
 	});

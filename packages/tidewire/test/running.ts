@@ -15,6 +15,8 @@ export interface Running {
 	readonly stdout: string;
 	/** Resolves when the output matches; rejects where the process ends before that. */
 	says(words: RegExp, stream?: "stdout" | "stderr"): Promise<RegExpExecArray>;
+	/** Sends a signal that it survives. */
+	signal(signal: NodeJS.Signals): void;
 	/** Sends a signal; resolves when the process has ended. */
 	kill(signal: NodeJS.Signals): Promise<Ended>;
 	/** Closes the pipe that its output goes to. */
@@ -70,6 +72,7 @@ export function start(args: readonly string[], { cwd, env }: StartOptions = {}):
 					reject(new Error(`ended with ${code} before it said ${words}:\n${stdout}${stderr}`)),
 				);
 			}),
+		signal: (signal) => void child.kill(signal),
 		kill: (signal) => {
 			child.kill(signal);
 			return ended;

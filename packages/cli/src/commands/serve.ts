@@ -3,8 +3,9 @@
  * says what it opened, serves until it is told to stop, and then drains.
  */
 import { once } from "node:events";
-import { createServer, type Log } from "@tidewire/server";
+import { createServer, type Log, type TidewireServer } from "@tidewire/server";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { CertificateFiles, type CertificateUser } from "../certificate-files.ts";
 import { type Config, loadConfig } from "../config.ts";
 import { CliError } from "../error.ts";
 import { describeOpening } from "../opening.ts";
@@ -16,6 +17,8 @@ interface ServeOptions {
 	readonly port: number;
 	readonly broker?: string;
 	readonly apiKey?: string;
+	readonly tlsCert?: string;
+	readonly tlsKey?: string;
 	/** Seconds. */
 	readonly drain: number;
 	readonly dev?: boolean;
@@ -33,8 +36,11 @@ export function serveCommand(terminal: Terminal): Command {
 		.option("--broker <url>", "where channels live: memory", readBroker)
 		.option("--workers <number>", "processes that share the port: 1", readWorkers)
 		.addOption(new Option("--api-key <key>", "a bearer token whose holder may do everything").env("TIDEWIRE_API_KEY"))
-		.addOption(new Option("--tls-cert <file>", "not in this version").argParser(refuseTls).hideHelp())
-		.addOption(new Option("--tls-key <file>", "not in this version").argParser(refuseTls).hideHelp())
+		.option(
+			"--tls-cert <file>",
+			"PEM: serve wss: and https: (HTTP/2 and HTTP/1.1); read again at SIGHUP and when it changes",
+		)
+		.option("--tls-key <file>", "PEM: the certificate's key")
 		.option("--drain <seconds>", "how long clients have to move away", readSeconds, 10)
 		.option("--dev", "anybody on this machine may do everything; on loopback only")
 		.action((options: ServeOptions) => serve(terminal, options));
@@ -56,17 +62,43 @@ async function serve(terminal: Terminal, options: ServeOptions): Promise<void> {
 		);
 	}
 
+	const files = certificateFiles(options);
+	const tls = await files?.read();
 	const server = createServer(contract, settings);
-	const { url } = await server.listen({ host: options.host, port: options.port });
-	for (const line of describeOpening({ url, file, settings })) {
+	const { url } = await server.listen({
+		host: options.host,
+		port: options.port,
+		...(tls === undefined ? {} : { tls }),
+	});
+	for (const line of describeOpening({ url, file, settings, certificate: options.tlsCert })) {
 		terminal.print(line);
+	}
+	if (files !== undefined) {
+		keepCertificate(terminal, server, files);
 	}
 
 	if (!terminal.stopped.aborted) {
 		await once(terminal.stopped, "abort");
 	}
+	files?.stop();
 	terminal.note(`draining for up to ${options.drain} s; a second signal stops at once`);
 	await server.close({ drainMs: options.drain * 1000 });
+}
+
+function certificateFiles({ tlsCert, tlsKey }: ServeOptions): CertificateFiles | undefined {
+	if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+		throw new CliError("usage", "--tls-cert and --tls-key belong together");
+	}
+	return tlsCert === undefined || tlsKey === undefined ? undefined : new CertificateFiles(tlsCert, tlsKey);
+}
+
+function keepCertificate(terminal: Terminal, server: TidewireServer, files: CertificateFiles): void {
+	const user: CertificateUser = {
+		use: (texts) => server.reloadCertificate(texts),
+		complain: (words) => terminal.note(words, "error"),
+	};
+	files.watch(user);
+	terminal.onHangUp(() => void files.look(user, "asked"));
 }
 
 function logTo(terminal: Terminal): Log {
@@ -115,8 +147,4 @@ function readWorkers(text: string): number {
 		throw new InvalidArgumentError("More than one worker is not in this version.");
 	}
 	return 1;
-}
-
-function refuseTls(): never {
-	throw new InvalidArgumentError("TLS is not in this version: put a proxy that ends TLS in front.");
 }
