@@ -84,7 +84,11 @@ interface CommonOptions<C extends Contract, U extends User> {
 	readonly allowedOrigins?: "*" | readonly string[];
 	readonly limits?: Limits;
 	readonly heartbeat?: HeartbeatLimits;
-	/** permessage-deflate, for clients that offer it. Default false. */
+	/**
+	 * permessage-deflate, for clients that offer it (browsers do). Turn it on where bandwidth is dearer than CPU time and
+	 * channels have tens of subscribers: a message is compressed once for all of them. Default false: alone, a message of
+	 * 190 bytes loses a fifth of them, for twice the CPU time where it has one subscriber.
+	 */
 	readonly compression?: boolean | Compression;
 	/** For how long a repeated message is recognised, in milliseconds. Default 300,000. */
 	readonly windowMs?: number;
