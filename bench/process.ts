@@ -1,14 +1,18 @@
 /**
- * Measured processes: started on a core of their own, spoken to by lines, and weighed by what the operating system
- * says of them. Linux only: `taskset` and /proc.
+ * Measured processes: started on a core of their own where there are two and a `taskset`, spoken to by lines, and
+ * weighed by what the operating system says of them: Linux only, by /proc.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { createInterface, type Interface } from "node:readline";
 
 /** The measured server's core, and everybody else's. */
 export const SERVER_CORE = 0;
 export const LOAD_CORE = 1;
+
+/** Whether processes get a core of their own here; figures without are much less steady. */
+export const pinned: boolean = availableParallelism() > 1 && spawnSync("taskset", ["-c", "0", "true"]).status === 0;
 
 export class Measured {
 	readonly child: ChildProcess;
@@ -18,7 +22,8 @@ export class Measured {
 	#ended = false;
 
 	constructor(core: number, command: readonly string[]) {
-		this.child = spawn("taskset", ["-c", String(core), ...command], { stdio: ["pipe", "pipe", "inherit"] });
+		const [program = "", ...args] = pinned ? ["taskset", "-c", String(core), ...command] : command;
+		this.child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
 		this.#lines = createInterface({ input: this.child.stdout! });
 		this.#lines.on("line", (line) => {
 			const waiting = this.#waiting.shift();
@@ -65,6 +70,11 @@ export class Measured {
 	get residentBytes(): number {
 		const [, resident = "0"] = readFileSync(`/proc/${this.pid}/statm`, "latin1").split(" ");
 		return Number(resident) * 4_096;
+	}
+
+	/** Ends it at once. */
+	kill(): void {
+		this.child.kill("SIGKILL");
 	}
 
 	/** Ends its input, upon which it ends itself. */
