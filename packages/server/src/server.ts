@@ -191,6 +191,8 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 	async #close(drainMs: number): Promise<void> {
 		const { heartbeat, connections, broker } = this.#node;
 		this.#upgrader.draining = true;
+		// What was published before goes out before the goodbyes: the flush of this turn comes first.
+		await new Promise((resolve) => setImmediate(resolve));
 		const steps = Math.max(1, Math.floor(drainMs / DRAIN_STEP_MS));
 		const batch = Math.max(DRAIN_BATCH, Math.ceil(connections.size / steps));
 		while (drainMs > 0 && connections.size > batch) {

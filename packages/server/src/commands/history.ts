@@ -31,4 +31,6 @@ export async function history(node: TidewireNode, connection: Connection, messag
 	const offset = page.entries.at(-1)?.offset ?? (reverse ? page.tail : page.head);
 	const ack = { ack: id, position: formatPosition({ epoch: page.epoch, offset }) };
 	connection.send(connection.encoding.frame(connection.encoding.codec.encodeHistory(ack, page.entries)));
+	// Now, so that the next one finds the connection blocked if this one is not read.
+	connection.write();
 }

@@ -62,16 +62,20 @@ export function attach(server: Attachable, router: Router, upgrader: Upgrader): 
 		(event === "upgrade" && takeUpgrade(...(details as Parameters<typeof takeUpgrade>))) ||
 		(event === "stream" && takeStream(...(details as Parameters<typeof takeStream>))) ||
 		Reflect.apply(emit, server, [event, ...details]);
+	// What was there before us says yes to everything as soon as anybody listens, as we do.
+	const others = shouldUpgradeCallback;
 	const takeOursOnly = (request: IncomingMessage): boolean =>
-		owns(request.url) || (!isAlone(server) && shouldUpgradeCallback?.call(server, request) === true);
+		owns(request.url) ||
+		(others !== undefined && (ours.has(others) || !isAlone(server)) && others.call(server, request) === true);
 
 	if ("updateSettings" in server) {
 		server.updateSettings(HTTP2_SETTINGS);
 	}
 	server.emit = takeOurs;
 	// Without any listener Node closes the socket before it emits anything.
-	server.off("upgrade", refuseUnknown).on("upgrade", refuseUnknown);
+	server.on("upgrade", refuseUnknown);
 	if (shouldUpgradeCallback !== undefined) {
+		ours.add(takeOursOnly);
 		server.shouldUpgradeCallback = takeOursOnly;
 	}
 	return () => {
@@ -85,6 +89,9 @@ export function attach(server: Attachable, router: Router, upgrader: Upgrader): 
 	};
 }
 
+/** Our own `shouldUpgradeCallback`s, of all HTTP servers. */
+const ours = new WeakSet<object>();
+
 /** Whether nobody but us listens for upgrades. */
 function isAlone(server: HttpServer): boolean {
 	return server.listeners("upgrade").every((listener) => listener === refuseUnknown);
@@ -92,7 +99,8 @@ function isAlone(server: HttpServer): boolean {
 
 /** Before Node 24.9, where nobody else is there to answer: without an answer the client would wait. */
 function refuseUnknown(this: Server, _request: IncomingMessage, socket: Duplex): void {
-	if (isAlone(this)) {
+	// One HTTP server may have several of us, each with this listener.
+	if (isAlone(this) && !socket.writableEnded) {
 		socket.on("error", () => socket.destroy());
 		socket.once("finish", () => socket.destroy());
 		socket.end(formatResponse(404, { connection: "close" }, "there is no WebSocket at this path\n"));

@@ -27,6 +27,7 @@ const kTransport = Symbol("tidewire.transport");
 
 interface OwnedSocket extends Duplex {
 	[kTransport]?: WebSocketTransport;
+	setTimeout?(ms: number): unknown;
 }
 
 export class WebSocketTransport implements Transport, Beating {
@@ -78,6 +79,8 @@ export class WebSocketTransport implements Transport, Beating {
 		socket.on("end", onEnd);
 		socket.on("close", onClose);
 		socket.on("drain", onDrain);
+		// An HTTP server's idle time-out is meant for requests; whether this peer is there is the heartbeat's to find out.
+		socket.setTimeout?.(0);
 		this.#heartbeat.watch(this);
 		if (head.length > 0) {
 			this.receive(head);

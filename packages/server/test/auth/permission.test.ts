@@ -1,4 +1,4 @@
-import { channel, compileChannels, contract } from "@tidewire/contract";
+import { type Contract, channel, compileChannels, contract } from "@tidewire/contract";
 import { describe, expect, it } from "vitest";
 import { access, type Deed } from "../../src/auth/access.ts";
 import { ANONYMOUS, type Caller, FULL } from "../../src/auth/caller.ts";
@@ -8,15 +8,16 @@ import { Refusal } from "../../src/refusal.ts";
 
 const ANN: Caller = { user: { id: "ann" }, full: false, admitted: true };
 const declared = contract({
-	channels: { "order_{orderId}": channel(), constructor: channel(), lobby: channel() },
+	channels: { "order_{orderId}": channel(), lobby: channel() },
 	actions: {},
 });
+const odd: Contract = contract({ channels: { constructor: channel() } });
 
-function world(may: Permissions<typeof declared, { readonly id: string }>, open = false) {
+function world(may: Permissions<typeof declared, { readonly id: string }>, from: Contract = declared) {
 	const logged: string[] = [];
 	const log = { info() {}, warn() {}, error: (text: string) => logged.push(text) };
 	const node = {
-		channels: compileChannels(open ? contract({}) : declared),
+		channels: compileChannels(from),
 		may,
 		options: { log },
 	} as unknown as TidewireNode;
@@ -94,12 +95,12 @@ describe("who may", () => {
 	});
 
 	it("S18: a channel called constructor or __proto__ has the rules that are written, not those of Object", async () => {
-		const none = world({ subscribe: {} }, true);
+		const none = world({ subscribe: {} }, contract({}));
 		expect(await none.code(ANN, "subscribe", "constructor")).toBe("forbidden");
-		const declaredOne = world({ subscribe: {} });
+		const declaredOne = world({ subscribe: {} }, odd);
 		expect(await declaredOne.code(ANN, "subscribe", "constructor")).toBe("forbidden");
 		expect(await declaredOne.code(ANN, "subscribe", "__proto__")).toBe("not_found");
-		const allowed = world({ subscribe: { constructor: true } });
+		const allowed = world({ subscribe: Object.fromEntries([["constructor", true]]) }, odd);
 		expect(await allowed.code(ANN, "subscribe", "constructor")).toBe("yes");
 	});
 

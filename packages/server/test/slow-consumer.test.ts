@@ -1,0 +1,191 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { channel, contract } from "@tidewire/contract";
+import { OPCODE } from "@tidewire/websocket";
+import { describe, expect, it } from "vitest";
+import { createServer } from "../src/server.ts";
+import { clientFrame, OPEN, open, plain, Raw, run, textFrame } from "./client.ts";
+
+const MIB = 1024 * 1024;
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+/** Bytes of buffers that somebody still holds. */
+function held(): number {
+	collectGarbage();
+	return process.memoryUsage().arrayBuffers;
+}
+const MESSAGES = 2_000;
+const TEXT = "x".repeat(10_000);
+
+/** 20 MB in messages of 10 kB, some a turn, as fast as the healthy reader takes them. */
+async function flood(publish: (data: unknown) => Promise<string>, received: () => Promise<unknown>): Promise<void> {
+	for (let index = 0; index < MESSAGES; index += 20) {
+		const turn = Array.from({ length: 20 }, (_, at) => publish({ index: index + at, TEXT }));
+		await Promise.all(turn);
+		for (let count = 0; count < 20; count++) {
+			await received();
+		}
+	}
+}
+
+interface Told {
+	readonly offset?: number;
+	readonly event?: string;
+	readonly from?: number;
+	readonly to?: number;
+	readonly ack?: unknown;
+}
+
+/** A raw client on channel "a" that answers pings only while it reads. */
+class SlowReader {
+	readonly raw: Raw;
+	readonly messages: Told[] = [];
+	#taken = 0;
+
+	constructor(url: string) {
+		this.raw = new Raw(url);
+	}
+
+	async subscribe(): Promise<void> {
+		await this.raw.upgrade("/connect", { "Sec-WebSocket-Protocol": "tidewire.v1.json" });
+		this.raw.send(textFrame({ id: 1, action: "subscribe", channel: "a" }));
+		await this.raw.untilText('{"ack":1,');
+	}
+
+	stop(): void {
+		this.raw.socket.pause();
+	}
+
+	/** Reads on, and answers pings, until something satisfies. */
+	async read(satisfied: (messages: readonly Told[]) => boolean): Promise<readonly Told[]> {
+		this.raw.socket.resume();
+		await this.raw.until(() => {
+			for (const { opcode, payload } of this.raw.frames.slice(this.#taken)) {
+				if (opcode === OPCODE.ping) {
+					this.raw.send(clientFrame(OPCODE.pong, payload));
+				} else if (opcode === OPCODE.text) {
+					this.messages.push(JSON.parse(payload.toString()) as Told);
+				}
+			}
+			this.#taken = this.raw.frames.length;
+			return satisfied(this.messages);
+		});
+		return this.messages;
+	}
+}
+
+/** Every offset once and ascending, or within an announced range. */
+function expectNoHole(messages: readonly Told[]): void {
+	let at = 0;
+	for (const { offset, event, from, to } of messages) {
+		if (event === "gap") {
+			expect(from).toBe(at + 1);
+			at = to!;
+		} else if (offset !== undefined) {
+			expect(offset).toBe(at + 1);
+			at = offset;
+		}
+	}
+	expect(at).toBe(MESSAGES + 1);
+}
+
+describe("F14, S40: a client that does not read", () => {
+	it.each<readonly [string, false | { messages: number; bytes?: number }]>([
+		["all of it, where history has it all", { messages: 10_000, bytes: 64 * MIB }],
+		["a gap, then what history still has", { messages: 100 }],
+		["a gap, then what the node still has, where there is no history", false],
+	])("costs bounded memory and delays nobody; reading again it gets %s", async (_, history) => {
+		const { url, server } = await run(
+			createServer(contract({ channels: { a: channel({ history }) } }), {
+				may: { subscribe: { a: true } },
+			}),
+		);
+		const healthy = await plain(`${url}/connect?channel=a`);
+		const slow = new SlowReader(url);
+		await slow.subscribe();
+		slow.stop();
+		const before = held();
+		await flood(
+			(data) => server.channel("a").publish(data),
+			() => healthy.frame(),
+		);
+		const kept = history === false ? 0 : Math.min(MESSAGES * 10_100, history.bytes ?? MIB);
+		expect(held() - before).toBeLessThan(kept + 24 * MIB);
+		expect(server.connections).toBe(2);
+		await server.channel("a").publish({ index: "last", TEXT: "" });
+		const messages = await slow.read((all) => all.at(-1)?.offset === MESSAGES + 1);
+		expectNoHole(messages);
+		const gaps = messages.filter(({ event }) => event === "gap");
+		expect(gaps.length > 0).toBe(history === false || history.bytes === undefined);
+		await healthy.frame();
+	});
+
+	it("plain, is closed with 4008 once it has missed something", async () => {
+		const { url, server } = await run(
+			createServer(contract({ channels: { a: channel({ history: { messages: 10 } }) } }), {
+				may: { subscribe: { a: true } },
+			}),
+		);
+		const healthy = await plain(`${url}/connect?channel=a`);
+		const slow = new Raw(url);
+		await slow.upgrade("/connect?channel=a");
+		slow.socket.pause();
+		await flood(
+			(data) => server.channel("a").publish(data),
+			() => healthy.frame(),
+		);
+		slow.socket.resume();
+		let answered = 0;
+		await slow.until(() => {
+			const frames = slow.frames;
+			const pings = frames.filter(({ opcode }) => opcode === OPCODE.ping);
+			for (const ping of pings.slice(answered)) {
+				slow.send(clientFrame(OPCODE.pong, ping.payload));
+			}
+			answered = pings.length;
+			return frames.some(({ opcode }) => opcode === OPCODE.close);
+		});
+		expect(await slow.close()).toMatchObject({ code: 4008 });
+	});
+
+	it("S13: nor does a flood of pings that are never read fill the memory", async () => {
+		const { url, server } = await open();
+		const healthy = await plain(`${url}/connect?channel=a`);
+		const raw = new Raw(url);
+		await raw.upgrade();
+		raw.socket.pause();
+		const before = held();
+		const pings = Buffer.concat(Array.from({ length: 500 }, () => clientFrame(OPCODE.ping, "x".repeat(125))));
+		// Until the server reads no more, or 60 MB have gone.
+		for (let sent = 0; sent < 60 * MIB && raw.socket.writableLength < 8 * MIB; sent += pings.length) {
+			raw.send(pings);
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+		const ours = raw.socket.writableLength;
+		expect(held() - before - ours).toBeLessThan(24 * MIB);
+		await server.channel("a").publish(1);
+		expect(await healthy.frame()).toBe("1");
+	});
+
+	it("S41: a thousand pages of history are asked for, but none is read: it gets few, and more as it reads", async () => {
+		const { url, server } = await open({ ...OPEN });
+		for (let index = 0; index < 90; index++) {
+			await server.channel("a").publish(TEXT);
+		}
+		const slow = new SlowReader(url);
+		await slow.raw.upgrade("/connect", { "Sec-WebSocket-Protocol": "tidewire.v1.json" });
+		slow.stop();
+		const before = held();
+		const asks = Array.from({ length: 100 }, (_, id) => textFrame({ id, action: "history", channel: "a" }));
+		slow.raw.send(Buffer.concat(asks));
+		await server.channel("a").publish(1);
+		const healthy = await plain(`${url}/connect?channel=a`);
+		await healthy.nothingElse();
+		await healthy.nothingElse();
+		expect(held() - before).toBeLessThan(24 * MIB);
+		expect(server.connections).toBe(2);
+		const answered = await slow.read((all) => all.some(({ ack }) => ack === 3));
+		expect(answered.filter(({ ack }) => ack !== undefined).map(({ ack }) => ack)).toEqual([0, 1, 2, 3]);
+	});
+});
