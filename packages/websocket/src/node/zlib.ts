@@ -96,7 +96,7 @@ function inflateOnce(stream: Uint8Array, maxBytes: number, dictionary: Uint8Arra
 	return inflateRawSync(stream, {
 		info: true,
 		// Most text shrinks to a third or less, so that one piece of output does in most cases.
-		chunkSize: Math.min(Math.max(stream.length * 4, 256), MAX_CHUNK_BYTES),
+		chunkSize: Math.min(Math.max(stream.length * 4, 256), MAX_CHUNK_BYTES + 64),
 		// zlib takes memory piece by piece and gives up at the first piece that exceeds this (S14). 0 would be refused.
 		maxOutputLength: Math.max(maxBytes, 1),
 		...(dictionary === undefined ? {} : { dictionary }),
