@@ -5,6 +5,7 @@
  * Promised: nothing is thrown; one `close` with a code that exists, and one `end`; texts are UTF-8; what we write is
  * right by another reader's rules; what is held stays within the limits; and the cuts between chunks change nothing.
  */
+import { isUtf8 } from "node:buffer";
 import { isDeepStrictEqual } from "node:util";
 import {
 	Connection,
@@ -24,6 +25,7 @@ const DEFLATE = 0x02;
 const NO_TAKEOVER = 0x04;
 const PIECES = 0x08;
 const CLOSING = 0x10;
+const PLATFORM_UTF8 = 0x20;
 
 const MAX_MESSAGE_BYTES = 4_096;
 /** A message, a frame cut in two, and two windows of 9 bits with what growing leaves free. */
@@ -77,6 +79,12 @@ const inPieces: Handler<Witness> = {
 	},
 };
 
+/** Whole messages or pieces, each with the engine's own check of UTF-8 and the platform's. */
+const HANDLERS = [
+	[handler, { ...handler, isUtf8 }],
+	[inPieces, { ...inPieces, isUtf8 }],
+] as const;
+
 function hear(witness: Witness, data: Uint8Array, text: boolean): void {
 	promise(witness.closes === 0, "a message after the close");
 	promise(data.length <= (limits.maxPiecedMessageBytes ?? 0), `a message of ${data.length} bytes`);
@@ -106,7 +114,7 @@ function play(settings: number, wire: Uint8Array, size: number): Witness {
 		clientMaxWindowBits: 9,
 	};
 	const witness: Witness = { events: [], pieces: [], ear: new Ear(role, deflate), closes: 0, ends: 0 };
-	const used = (settings & PIECES) !== 0 ? inPieces : handler;
+	const used = HANDLERS[(settings & PIECES) !== 0 ? 1 : 0][(settings & PLATFORM_UTF8) !== 0 ? 1 : 0];
 	const mask = role === "client" ? (): number => 0x1234_5678 : undefined;
 	const compression = deflate ? messageCompression(role, parameters, engine, options) : undefined;
 	const connection = new Connection(role, used, witness, limits, mask, compression);
