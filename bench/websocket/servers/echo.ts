@@ -1,4 +1,4 @@
-/** The echo of both servers on this project's engine. */
+/** The echo of both servers on this project's engine: what came is handed over, as `ws` takes everything it is to send. */
 import type { Socket } from "node:net";
 import { type Connection, resolveCompression } from "@tidewire/websocket";
 import { type SocketAcceptOptions, socketHandler } from "@tidewire/websocket/node";
@@ -17,9 +17,9 @@ export const options: SocketAcceptOptions<Client> = {
 export const handler = socketHandler<Client>({
 	message: (client, data, text) => {
 		if (text) {
-			client.connection?.sendText(data);
+			client.connection?.sendText(data, true);
 		} else {
-			client.connection?.sendBinary(data);
+			client.connection?.sendBinary(data, true);
 		}
 	},
 	ping: () => {},

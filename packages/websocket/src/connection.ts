@@ -8,7 +8,7 @@
  */
 import type { MessageCompression } from "./deflate/compression.ts";
 import { WebSocketError } from "./errors.ts";
-import { assertPayload, buildFragment, buildFrame, controlPayload, utf8 } from "./frame/build.ts";
+import { assertPayload, buildFragment, buildFrame, buildHeader, controlPayload, utf8 } from "./frame/build.ts";
 import { CLOSE, closeBody, parseCloseBody } from "./frame/close.ts";
 import { type FrameHeader, headerSize, readHeader } from "./frame/header.ts";
 import { applyMask } from "./frame/mask.ts";
@@ -28,6 +28,7 @@ export type Role = "server" | "client";
 export type MaskSource = () => number;
 
 const EMPTY = new Uint8Array(0);
+const AS_IS_FROM = 16 * 1024;
 /** The header under inspection. Read into locals before any handler is called, so one for all. */
 const header: FrameHeader = { first: 0, masked: false, shortLength: 0, length: 0, topBit: false, key: 0 };
 
@@ -107,18 +108,22 @@ export class Connection<Context> {
 		}
 	}
 
-	/** Sends a text message. Bytes must be UTF-8 and are not checked. False: no longer open, nothing was sent. */
-	sendText(text: string | Uint8Array): boolean {
+	/**
+	 * Sends a text message. Bytes must be UTF-8 and are not checked. They are copied, unless they are handed over: then
+	 * they must not change any more, and long ones go to the transport as they are. False: no longer open, nothing was
+	 * sent.
+	 */
+	sendText(text: string | Uint8Array, handOver = false): boolean {
 		assertPayload(text);
-		return this.sendMessage(OPCODE.text, text);
+		return this.sendMessage(OPCODE.text, text, handOver);
 	}
 
-	/** Sends a binary message; the bytes are copied. False: no longer open, nothing was sent. */
-	sendBinary(bytes: Uint8Array): boolean {
+	/** Sends a binary message, as `sendText` does. */
+	sendBinary(bytes: Uint8Array, handOver = false): boolean {
 		if (!(bytes instanceof Uint8Array)) {
 			throw new WebSocketError("invalid_argument", `a binary message is a Uint8Array, not ${typeof bytes}`);
 		}
-		return this.sendMessage(OPCODE.binary, bytes);
+		return this.sendMessage(OPCODE.binary, bytes, handOver);
 	}
 
 	/**
@@ -492,19 +497,32 @@ export class Connection<Context> {
 	}
 
 	/** Sends a whole message, compressed where that was agreed on and gains something. */
-	private sendMessage(opcode: Opcode, payload: string | Uint8Array): boolean {
+	private sendMessage(opcode: Opcode, payload: string | Uint8Array, handOver: boolean): boolean {
 		this.assertFinished();
 		const { compression } = this;
-		if (compression === undefined || this.phase !== "open") {
-			return this.send(opcode, payload);
+		if (this.phase !== "open") {
+			return false;
+		}
+		if (compression === undefined) {
+			return handOver && typeof payload !== "string" ? this.sendAsIs(opcode, payload) : this.send(opcode, payload);
 		}
 		const bytes = typeof payload === "string" ? utf8(payload) : payload;
 		const deflated = compression.deflate(bytes);
 		if (deflated === undefined) {
-			return this.send(opcode, bytes);
+			return handOver ? this.sendAsIs(opcode, bytes) : this.send(opcode, bytes);
 		}
 		const shape = { fin: true, compressed: true };
 		this.handler.write(this.context, buildFragment(opcode, deflated, shape, this.mask?.(), this.handler.allocate));
+		return true;
+	}
+
+	/** Sends a frame whose payload is ours: without a copy, where that is dearer than a write of two pieces. */
+	private sendAsIs(opcode: Opcode, payload: Uint8Array): boolean {
+		if (payload.length < AS_IS_FROM || this.mask !== undefined) {
+			return this.send(opcode, payload);
+		}
+		this.handler.write(this.context, buildHeader(opcode, payload.length, this.handler.allocate));
+		this.handler.write(this.context, payload);
 		return true;
 	}
 

@@ -11,7 +11,7 @@ export type Initiator = "local" | "remote";
 export interface Handler<Context> {
 	/**
 	 * A whole message. `data` is valid during this call only (it may be a view of the received chunk): copy what is
-	 * to be kept. `text` data is checked UTF-8.
+	 * to be kept. It may be sent on, handed over. `text` data is checked UTF-8.
 	 */
 	message(context: Context, data: Uint8Array, text: boolean): void;
 	/**

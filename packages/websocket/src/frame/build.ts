@@ -44,6 +44,14 @@ export function buildFragment(
 	return build(opcode, payload, payload.length, key, allocate, shape);
 }
 
+/** An unmasked frame's header alone: its payload follows as it is. */
+export function buildHeader(opcode: Opcode, length: number, allocate: Allocate | undefined): Uint8Array {
+	const size = frameLength(length);
+	const header = allocate === undefined ? new Uint8Array(size) : allocate(size);
+	writeFrameHeader(header, 0, opcode, length);
+	return header;
+}
+
 function build(
 	opcode: Opcode,
 	source: Uint8Array,

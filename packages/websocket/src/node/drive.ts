@@ -33,8 +33,9 @@ interface DrivenSocket extends Duplex {
 	[kHeld]?: boolean;
 }
 
-/** Above this many bytes, pieces go to the kernel as they are instead of being copied into one. */
+/** Above this many bytes, or with such a long one among them, pieces go to the kernel as they are, not copied into one. */
 const JOIN_BELOW = 64 * 1024;
+const AS_IS_FROM = 16 * 1024;
 /** How coarse close time-outs are. */
 const SWEEP_MS = 500;
 /** RFC 9113 §7 */
@@ -184,14 +185,16 @@ function flush(socket: Duplex): void {
 	const first = written[0]!;
 	let bytes = 0;
 	let adjacent = true;
+	let longest = 0;
 	for (const piece of written) {
 		adjacent &&= piece.buffer === first.buffer && piece.byteOffset === first.byteOffset + bytes;
 		bytes += piece.length;
+		longest = Math.max(longest, piece.length);
 	}
 	if (adjacent) {
 		// Made a Buffer here, once for all of them: Node would do it for each.
 		socket.write(Buffer.from(first.buffer, first.byteOffset, bytes));
-	} else if (bytes <= JOIN_BELOW) {
+	} else if (bytes <= JOIN_BELOW && longest < AS_IS_FROM) {
 		socket.write(Buffer.concat(written, bytes));
 	} else {
 		socket.cork();
