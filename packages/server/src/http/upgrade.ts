@@ -80,6 +80,10 @@ export class Upgrader {
 	async #open(arrival: Arrival): Promise<void> {
 		const node = this.#node;
 		const { socket, head } = arrival;
+		if (socket.destroyed || socket.closed) {
+			// A stream may have been reset before it was announced, and its "close" gone by.
+			return;
+		}
 		const { path, query } = readUrl(arrival.target);
 		const route = this.#router.match(path, query);
 		if (route === undefined) {

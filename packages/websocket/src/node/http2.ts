@@ -23,7 +23,7 @@ export interface StreamAcceptOptions<Context extends SocketContext> extends Acce
 
 /** Whether a `stream` event's headers ask for a WebSocket. Whether they do so rightly is for `acceptStream` to say. */
 export function isWebSocketStream(headers: IncomingHttpHeaders): boolean {
-	return headers[":method"] === "CONNECT" && headers[":protocol"] === "websocket";
+	return headers[":method"] === "CONNECT" && String(headers[":protocol"]).toLowerCase() === "websocket";
 }
 
 /**
@@ -42,7 +42,8 @@ export function acceptStream<Context extends SocketContext>(
 		refuseStream(stream, answer.status, answer.reason, answer.headers);
 		return undefined;
 	}
-	if (!stream.destroyed) {
+	// Where its peer has reset it already, "close" says so.
+	if (!stream.closed && !stream.destroyed) {
 		stream.respond({ ":status": answer.status, ...answer.headers, ...options.headers });
 	}
 	const connection = serverConnection(answer, options.context(stream, answer.protocol), options, handler);
@@ -58,7 +59,7 @@ export function refuseStream(
 	headers: HeaderFields = {},
 ): void {
 	stream.on("error", onError);
-	if (stream.destroyed || stream.headersSent) {
+	if (stream.destroyed || stream.closed || stream.headersSent) {
 		stream.destroy();
 		return;
 	}
