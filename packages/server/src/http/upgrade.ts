@@ -128,6 +128,12 @@ export class Upgrader {
 		if (socket.destroyed || socket.closed) {
 			return;
 		}
+		if (socket.readableEnded) {
+			// The peer has closed its half meanwhile. Nobody says so a second time.
+			connection.ended();
+			socket.destroy();
+			return;
+		}
 		socket.off("close", closed);
 		if (this.draining) {
 			// It began to while this client was asked who it is.
