@@ -1,4 +1,7 @@
-/** CPU time of another process, as the operating system counts it, in steps of 10 ms. */
+/**
+ * What the operating system says of another process: its CPU time, in steps of 10 ms, and how long it stood in line for
+ * a core, which on a core of its own is never.
+ */
 import { readFileSync } from "node:fs";
 
 export interface CpuMicros {
@@ -24,4 +27,13 @@ export function readCpu(pid: number): CpuMicros {
 /** µs per delivery between two readings. */
 export function perDelivery(before: CpuMicros, after: CpuMicros, deliveries: number): CpuMicros {
 	return { user: (after.user - before.user) / deliveries, system: (after.system - before.system) / deliveries };
+}
+
+/** Milliseconds for which the main thread was ready to run and something else ran. 0 where the kernel does not say. */
+export function readWaitMs(pid: number): number {
+	try {
+		return Number(readFileSync(`/proc/${pid}/schedstat`, "latin1").split(" ")[1]) / 1e6;
+	} catch {
+		return 0;
+	}
 }

@@ -34,6 +34,9 @@ export interface LatencyFigures {
 	readonly maxMs: number;
 	/** How late the load process was, at most, with a publish: what it cannot blame the server for. */
 	readonly publisherLateMs: number;
+	/** The part of the measured time in which server and load were ready to run and something else ran on their core. */
+	readonly serverWaited: number;
+	readonly loadWaited: number;
 	/** Of the server, per delivery. */
 	readonly cpu: CpuMicros;
 }

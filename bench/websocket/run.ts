@@ -320,7 +320,7 @@ if (given.save) {
 		processor: cpus()[0]?.model,
 		cores: availableParallelism(),
 		rounds,
-		secondsPerMeasure: measureMs / 1_000,
+		cpuSecondsPerMeasure: measureMs / 1_000,
 		ratios: "to ws in the same round; median, least and most over the rounds",
 		cpu: "user and system time of the server process from /proc/PID/stat, per message",
 		memory: "resident memory after a full collection, less that before, per connection",

@@ -2,10 +2,10 @@
  * The load: subscribers and publishers of one server, in one process with one clock. It polls without sleeping, so that
  * neither its timers nor its being woken become part of the figures. Told what to do by one argument, it prints one line.
  */
-import { argv, stdin, stdout } from "node:process";
+import { argv, pid as self, stdin, stdout } from "node:process";
 import { publishFrame, sequenceOf } from "../message.ts";
 import { Peer } from "../peer.ts";
-import { perDelivery, readCpu } from "../server-cpu.ts";
+import { perDelivery, readCpu, readWaitMs } from "../server-cpu.ts";
 import type { FanoutFigures, LatencyFigures, Task } from "../task.ts";
 
 /** So long after the last publish a delivery that is still missing counts as lost. */
@@ -90,11 +90,13 @@ async function measureLatency(task: Extract<Task, { kind: "latency" }>): Promise
 	let sent = 0;
 	let latest = 0;
 	let cpuBefore = readCpu(pid);
+	let before = { ms: startMs, server: 0, load: 0 };
 	await poll(() => {
 		const now = performance.now();
 		while (sent < total && startMs + sent * stepMs <= now) {
 			if (sent === warm * channels) {
 				cpuBefore = readCpu(pid);
+				before = { ms: now, server: readWaitMs(pid), load: readWaitMs(self) };
 			}
 			due[sent] = startMs + sent * stepMs;
 			latest = Math.max(latest, sent < warm * channels ? 0 : now - due[sent]!);
@@ -104,6 +106,7 @@ async function measureLatency(task: Extract<Task, { kind: "latency" }>): Promise
 		return deliveries === total * subscribers || now > startMs + total * stepMs + PATIENCE_MS;
 	});
 	const cpu = perDelivery(cpuBefore, readCpu(pid), measured);
+	const elapsedMs = performance.now() - before.ms;
 	const sorted = samples.subarray(0, measured).sort();
 	const at = (part: number): number => sorted[Math.max(0, Math.ceil(part * measured) - 1)] ?? Number.NaN;
 	return {
@@ -114,6 +117,8 @@ async function measureLatency(task: Extract<Task, { kind: "latency" }>): Promise
 		p99Ms: at(0.99),
 		maxMs: at(1),
 		publisherLateMs: latest,
+		serverWaited: (readWaitMs(pid) - before.server) / elapsedMs,
+		loadWaited: (readWaitMs(self) - before.load) / elapsedMs,
 		cpu,
 	};
 }
