@@ -23,6 +23,8 @@ export function answerPlainly(
 			// HTTP/2 has no upgrade; a WebSocket is asked for by CONNECT (RFC 8441).
 			answer(405, "this is a WebSocket endpoint", { allow: "CONNECT" });
 		}
+	} else if (request.method === "CONNECT" && path !== "") {
+		answer(404, "there is no WebSocket at this path");
 	} else if (request.method !== "GET" && request.method !== "HEAD") {
 		answer(405, "only GET is known here", { allow: "GET, HEAD" });
 	} else if (path === "/healthz") {

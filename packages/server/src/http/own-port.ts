@@ -5,7 +5,13 @@
  */
 import { once } from "node:events";
 import { createServer as createHttpServer, type Server } from "node:http";
-import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from "node:http2";
+import {
+	createServer as createHttp2Server,
+	type Http2Server,
+	type Http2ServerRequest,
+	type Http2ServerResponse,
+	type ServerHttp2Session,
+} from "node:http2";
 import type { AddressInfo } from "node:net";
 import { Server as TlsServer } from "node:tls";
 import { createListener, HTTP2_SETTINGS, type Listener } from "@tidewire/websocket/node";
@@ -53,14 +59,16 @@ export class OwnPort {
 		// For upgrades that are not the first request of their connection.
 		attach(this.#http, router, upgrader);
 		if (certificate !== undefined) {
-			this.#http2 = createHttp2Server(
-				{
-					settings: { ...HTTP2_SETTINGS, maxConcurrentStreams: maxStreams, maxHeaderListSize: MAX_HEADER_LIST_BYTES },
-					streamResetBurst: RESET_BURST,
-					streamResetRate: RESETS_PER_SECOND,
-				},
-				(request, response) => answerPlainly(request, response, router, upgrader.draining),
-			);
+			this.#http2 = createHttp2Server({
+				settings: { ...HTTP2_SETTINGS, maxConcurrentStreams: maxStreams, maxHeaderListSize: MAX_HEADER_LIST_BYTES },
+				streamResetBurst: RESET_BURST,
+				streamResetRate: RESETS_PER_SECOND,
+			});
+			const answer = (request: Http2ServerRequest, response: Http2ServerResponse): void =>
+				answerPlainly(request, response, router, upgrader.draining);
+			this.#http2.on("request", answer);
+			// A CONNECT that is for none of our WebSockets.
+			this.#http2.on("connect", answer);
 			this.#http2.on("session", (session) => this.#keep(session));
 			attach(this.#http2, router, upgrader);
 		}

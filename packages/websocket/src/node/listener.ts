@@ -64,8 +64,8 @@ export function createListener(options: ListenerOptions): Listener {
 		throw new WebSocketError("invalid_option", `headTimeoutMs is ${headTimeoutMs}, must be 1 to 2147483647`);
 	}
 	const intake = new Intake(options, headTimeoutMs);
-	// What `http.Server` asks of its sockets.
-	const shape = { allowHalfOpen: true, noDelay: true };
+	// What `http.Server` asks of its sockets. Who closes within the handshake of TLS is gone, so there it comes later.
+	const shape = { allowHalfOpen: tls === undefined, noDelay: true };
 	const alpn = { ALPNProtocols: http2 === undefined ? ["http/1.1"] : ["h2", "http/1.1"] };
 	const server: Server =
 		tls === undefined
@@ -76,10 +76,9 @@ export function createListener(options: ListenerOptions): Listener {
 	} else {
 		server.on("secureConnection", (socket: TLSSocket) => {
 			if (http2 !== undefined && socket.alpnProtocol === "h2") {
-				// A session ends with its peer's half.
-				socket.allowHalfOpen = false;
 				http2.emit("connection", socket);
 			} else {
+				socket.allowHalfOpen = true;
 				intake.take(socket);
 			}
 		});
