@@ -186,8 +186,8 @@ export function resolveOptions(options: ServerOptions, declared: Actions): Resol
 			);
 		}
 	}
-	if (resolved.apiKey !== undefined && resolved.apiKey.length < 16) {
-		throw new ServerError("bad_option", "apiKey is shorter than 16 characters: it opens everything");
+	if (resolved.apiKey !== undefined && !/^[\x21-\x7e]{16,}$/.test(resolved.apiKey)) {
+		throw new ServerError("bad_option", "apiKey must be 16 or more visible ASCII characters without spaces");
 	}
 	for (const name of Object.keys(declared)) {
 		if (typeof resolved.actions[name] !== "function") {

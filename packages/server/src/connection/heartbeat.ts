@@ -1,12 +1,13 @@
 /**
  * Finds peers that are gone. A peer that has been silent for `intervalMs` is pinged; one that stays silent for
  * `timeoutMs` after it, plus the time that the bytes written before the ping take on a slow link, is dead. Anything
- * heard counts as life. One timer serves all connections.
+ * heard counts as life, but for a peer that talks and never confirms what is written to it: it has one interval more.
+ * One timer serves all connections.
  */
 import { Wheel, type WheelItem } from "./wheel.ts";
 
 /** The slowest link that is still taken for alive. */
-export const SLOWEST_BYTES_PER_SECOND = 8_000;
+const SLOWEST_BYTES_PER_SECOND = 8_000;
 
 /** What is watched: a transport. The fields belong to the heartbeat, but for `heardMs`, which the transport sets. */
 export interface Beating extends WheelItem {
@@ -14,6 +15,8 @@ export interface Beating extends WheelItem {
 	heardMs: number;
 	/** When the ping was sent that nothing has been heard since; 0 for none. */
 	pingedMs: number;
+	/** When it was asked to confirm what was written, if it still owes the answer; else 0. The transport sets it. */
+	askedMs: number;
 	/** When a closing connection is given up; 0 while it is not closing. */
 	closeByMs: number;
 	/** Bytes written that no answer has confirmed yet. */
@@ -106,8 +109,12 @@ export class Heartbeat {
 			item.dead();
 			return;
 		}
+		const graceMs = timeoutMs + (item.unconfirmedBytes / SLOWEST_BYTES_PER_SECOND) * 1_000;
+		if (item.askedMs > 0 && this.nowMs >= item.askedMs + intervalMs + graceMs) {
+			item.dead();
+			return;
+		}
 		if (item.pingedMs > 0 && item.heardMs < item.pingedMs) {
-			const graceMs = timeoutMs + (item.unconfirmedBytes / SLOWEST_BYTES_PER_SECOND) * 1_000;
 			if (this.nowMs >= item.pingedMs + graceMs) {
 				item.dead();
 			} else {

@@ -39,6 +39,7 @@ export class WebSocketTransport implements Transport, Beating {
 	dueMs = 0;
 	heardMs = 0;
 	pingedMs = 0;
+	askedMs = 0;
 	closeByMs = 0;
 
 	readonly remoteAddress: string | undefined;
@@ -131,6 +132,7 @@ export class WebSocketTransport implements Transport, Beating {
 		this.#beforeProbe = this.#sinceProbe;
 		this.#sinceProbe = 0;
 		this.#beforePing = 0;
+		this.askedMs = this.#heartbeat.nowMs;
 		this.#webSocket.ping(probePayload(this.#probe));
 	}
 
@@ -145,6 +147,7 @@ export class WebSocketTransport implements Transport, Beating {
 		}
 		this.#probe = 0;
 		this.#beforeProbe = 0;
+		this.askedMs = 0;
 		if (!this.blocked) {
 			this.connection.unblocked();
 		}

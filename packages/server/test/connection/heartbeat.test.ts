@@ -11,6 +11,7 @@ class Peer implements Beating {
 	dueMs = 0;
 	heardMs = 0;
 	pingedMs = 0;
+	askedMs = 0;
 	closeByMs = 0;
 	unconfirmedBytes = 0;
 	pings = 0;
@@ -64,6 +65,27 @@ describe("C1: the heartbeat", () => {
 		expect(silent.pings).toBe(0);
 		world.pass(2_000, () => talkative.speak());
 		expect([silent.pings, talkative.pings]).toEqual([1, 0]);
+	});
+
+	it("gives up a peer that talks and never confirms what is written to it, an interval and its grace after the question", () => {
+		const world = new World();
+		const peer = new Peer(world.heartbeat, true);
+		peer.unconfirmedBytes = 80_000;
+		peer.askedMs = world.nowMs;
+		world.pass(INTERVAL + TIMEOUT + 10_000 - 1_000, () => peer.speak());
+		expect(peer.died).toBe(false);
+		world.pass(INTERVAL + 2_000, () => peer.speak());
+		expect(peer.died).toBe(true);
+	});
+
+	it("leaves a peer alone that confirms late", () => {
+		const world = new World();
+		const peer = new Peer(world.heartbeat, true);
+		peer.askedMs = world.nowMs;
+		world.pass(INTERVAL, () => peer.speak());
+		peer.askedMs = 0;
+		world.pass(10 * INTERVAL, () => peer.speak());
+		expect(peer.died).toBe(false);
 	});
 
 	it("gives a silent peer up a time-out after the ping", () => {
