@@ -33,14 +33,10 @@ export interface HeadRefusal {
 /** As many fields as Node's own server takes by default would be 2,000; browsers send some twenty. */
 export const MAX_FIELDS = 100;
 
-/** Reads a head without the empty line that ends it, decoded as latin1. */
+/** Reads a head without the empty line that ends it, decoded as latin1. Hot: once over every character. */
 export function parseRequestHead(text: string): RequestHead | HeadRefusal {
-	// One pass for the whole head, so that no line below can hold anything but tab, visible and obs-text characters.
-	if (FORBIDDEN.test(text)) {
-		return refuse(400, "the head holds a control character or a bare CR or LF (RFC 9112 §2.2, RFC 9110 §5.5)");
-	}
-	let end = lineEnd(text, 0);
-	const [method = "", url = "", version = "", ...more] = text.slice(0, end).split(" ");
+	let at = skip(text, 0, VALUE);
+	const [method = "", url = "", version = "", ...more] = text.slice(0, at).split(" ");
 	if (more.length > 0 || !isToken(method) || !TARGET.test(url) || !VERSION.test(version)) {
 		return refuse(400, "the first line is not method, target and version (RFC 9112 §3)");
 	}
@@ -49,19 +45,23 @@ export function parseRequestHead(text: string): RequestHead | HeadRefusal {
 	}
 	const headers: Record<string, string | undefined> = Object.create(null);
 	const rawHeaders: string[] = [];
-	while (end < text.length) {
-		const start = end + 2;
-		end = lineEnd(text, start);
-		const colon = text.indexOf(":", start);
+	while (at < text.length) {
+		// What ended the line before must be CR LF: neither alone, no other control character (RFC 9112 §2.2).
+		if (text.charCodeAt(at) !== CR || text.charCodeAt(at + 1) !== LF) {
+			return refuse(400, "the head holds a control character or a bare CR or LF (RFC 9112 §2.2, RFC 9110 §5.5)");
+		}
+		const start = at + 2;
+		const colon = skip(text, start, TOKEN);
 		// A folded line (RFC 9112 §5.2) begins with white space, which no token does.
-		const name = colon < 0 || colon > end ? "" : text.slice(start, colon);
-		if (!isToken(name)) {
+		if (colon === start || text.charCodeAt(colon) !== COLON) {
 			return refuse(400, "a header line is not name, colon and value (RFC 9112 §5)");
 		}
 		if (rawHeaders.length === MAX_FIELDS * 2) {
 			return refuse(431, `more than ${MAX_FIELDS} header fields`);
 		}
-		const value = text.slice(colon + 1, end).trim();
+		at = skip(text, colon + 1, VALUE);
+		const name = text.slice(start, colon);
+		const value = trimmed(text, colon + 1, at);
 		rawHeaders.push(name, value);
 		const key = name.toLowerCase();
 		const before = headers[key];
@@ -84,14 +84,44 @@ export function asksForWebSocket({ headers }: RequestHead): boolean {
 	);
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const FORBIDDEN = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n/;
 const TARGET = /^[\x21-\x7e]+$/;
 const VERSION = /^HTTP\/[0-9]\.[0-9]$/;
+const CR = 0x0d;
+const LF = 0x0a;
+const COLON = 0x3a;
 
-function lineEnd(text: string, from: number): number {
-	const end = text.indexOf("\r\n", from);
-	return end < 0 ? text.length : end;
+/** What each character may stand in: a name (RFC 9110 §5.6.2), a value (§5.5: tab, visible, obs-text). */
+const TOKEN = 1;
+const VALUE = 2;
+const ALLOWED: Uint8Array = Uint8Array.from({ length: 256 }, (_, code) => {
+	const inValue = code === 0x09 || (code >= 0x20 && code !== 0x7f);
+	return (isToken(String.fromCharCode(code)) ? TOKEN : 0) | (inValue ? VALUE : 0);
+});
+
+/** Where the first character stands that is not of this kind. */
+function skip(text: string, from: number, kind: number): number {
+	let at = from;
+	while (at < text.length && (ALLOWED[text.charCodeAt(at)]! & kind) !== 0) {
+		at++;
+	}
+	return at;
+}
+
+/** Without the white space around it, which is space and tab and nothing else (RFC 9110 §5.6.3). */
+function trimmed(text: string, from: number, until: number): string {
+	let start = from;
+	let end = until;
+	while (start < end && isSpace(text.charCodeAt(start))) {
+		start++;
+	}
+	while (end > start && isSpace(text.charCodeAt(end - 1))) {
+		end--;
+	}
+	return text.slice(start, end);
+}
+
+function isSpace(code: number): boolean {
+	return code === 0x20 || code === 0x09;
 }
 
 function refuse(status: HeadRefusal["status"], reason: string): HeadRefusal {
