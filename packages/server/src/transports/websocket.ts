@@ -4,6 +4,7 @@
  * that no pong has confirmed yet, since the kernel holds megabytes for a peer that does not read. One object per
  * connection; listeners are shared.
  */
+import { isUtf8 } from "node:buffer";
 import type { Duplex } from "node:stream";
 import { CLOSE_REASONS, type CloseReason } from "@tidewire/protocol";
 import {
@@ -243,6 +244,7 @@ const HANDLER: Handler<WebSocketTransport> = {
 	end: (transport) => transport.end(),
 	closing: (transport) => transport.closing(),
 	allocate: (length) => Buffer.allocUnsafe(length),
+	isUtf8,
 };
 
 function onData(this: OwnedSocket, chunk: Uint8Array): void {
