@@ -1,7 +1,8 @@
 import { isUtf8 as platformIsUtf8 } from "node:buffer";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { WebSocket as WsClient } from "ws";
@@ -118,47 +119,90 @@ describe("a payload that is handed over", () => {
 		expect(written[2]).toEqual(frame(BINARY, long, { key: null }));
 	});
 
-	test("echoes of all lengths in one packet come back in order", async () => {
-		const handler = socketHandler<{ readonly socket: import("node:stream").Duplex; connection?: Connection<never> }>({
-			message: (peer, data, text) =>
-				void (text ? peer.connection?.sendText(data, true) : peer.connection?.sendBinary(data, true)),
+	interface EchoPeer {
+		readonly socket: Duplex;
+		connection?: Connection<EchoPeer>;
+	}
+
+	/** Echoes, and tells every other client as well. */
+	async function relay() {
+		const peers = new Set<EchoPeer>();
+		const handler = socketHandler<EchoPeer>({
+			message: (_peer, data, text) => {
+				for (const { connection } of peers) {
+					text ? connection?.sendText(data, true) : connection?.sendBinary(data, true);
+				}
+			},
 			ping: () => {},
 			pong: () => {},
 			close: () => {},
 		});
 		const http = createServer().on("upgrade", (request, socket, head) => {
-			const connection = acceptSocket(
-				request,
-				socket as never,
-				head,
-				{ context: (owned) => ({ socket: owned }) },
-				handler,
-			);
+			const options = { context: (owned: Socket): EchoPeer => ({ socket: owned }) };
+			const connection = acceptSocket(request, socket as Socket, head, options, handler);
 			if (connection !== undefined) {
-				Object.assign(connection.context, { connection });
+				connection.context.connection = connection;
+				peers.add(connection.context);
 			}
 		});
 		http.listen(0, "127.0.0.1");
 		await once(http, "listening");
-		const client = new WsClient(`ws://127.0.0.1:${(http.address() as AddressInfo).port}`, { perMessageDeflate: false });
-		await once(client, "open");
-		const lengths = [1, 20_000, 5, 5, 3_000, 17_000, 0, 4_097, 125, 200_000, 9, 16_384, 16_383];
-		const back: number[] = [];
-		const all = new Promise<void>((resolve) => {
+		const connect = async (): Promise<WsClient> => {
+			const url = `ws://127.0.0.1:${(http.address() as AddressInfo).port}`;
+			const client = new WsClient(url, { perMessageDeflate: false });
+			await once(client, "open");
+			return client;
+		};
+		return { http, connect };
+	}
+
+	/** Resolves with the lengths of the next messages, each of which must be full of one byte. */
+	function receive(client: WsClient, count: number): Promise<readonly number[]> {
+		return new Promise((resolve, reject) => {
+			const lengths: number[] = [];
 			client.on("message", (data: Buffer) => {
-				expect(data.every((byte) => byte === back.length)).toBe(true);
-				back.push(data.length);
-				if (back.length === lengths.length) {
-					resolve();
+				if (!data.every((byte) => byte === lengths.length % 251)) {
+					reject(new Error(`message ${lengths.length} of ${data.length} bytes is not what was sent`));
+				}
+				lengths.push(data.length);
+				if (lengths.length === count) {
+					resolve(lengths);
 				}
 			});
 		});
+	}
+
+	test("echoes of all lengths in one packet come back in order, to all", async () => {
+		const { http, connect } = await relay();
+		const [client, other] = [await connect(), await connect()];
+		const lengths = [1, 20_000, 5, 5, 3_000, 17_000, 0, 4_097, 125, 200_000, 9, 16_384, 16_383];
+		const back = Promise.all([receive(client, lengths.length), receive(other, lengths.length)]);
 		for (const [index, length] of lengths.entries()) {
 			client.send(Buffer.alloc(length, index));
 		}
-		await all;
-		expect(back).toEqual(lengths);
+		expect(await back).toEqual([lengths, lengths]);
 		client.terminate();
+		other.terminate();
+		http.close();
+	});
+
+	test("what a client has not read yet is not written over by the answers to others", async () => {
+		const { http, connect } = await relay();
+		const [client, stalled] = [await connect(), await connect()];
+		stalled.pause();
+		// More than the kernel takes for one that does not read.
+		const count = 2_000;
+		const lengths = Array.from({ length: count }, (_, index) => 1 + ((index * 977) % 12_000));
+		const first = receive(client, count);
+		for (const [index, length] of lengths.entries()) {
+			client.send(Buffer.alloc(length, index % 251));
+		}
+		expect(await first).toEqual(lengths);
+		const late = receive(stalled, count);
+		stalled.resume();
+		expect(await late).toEqual(lengths);
+		client.terminate();
+		stalled.terminate();
 		http.close();
 	});
 });

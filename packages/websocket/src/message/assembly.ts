@@ -15,6 +15,8 @@ import { checkUtf8, type IsUtf8, UTF8_BOUNDARY, UTF8_INVALID } from "./utf8.ts";
 const LEAST_FRAGMENT_BYTES = 32;
 
 const FIRST_CAPACITY = 512;
+/** Above what a transport builds its frames in. */
+const LEAST_ALLOCATED = 32 * 1024;
 /** From how many bytes on a piece is kept as it came. */
 const VIEW_FROM = 4_096;
 
@@ -94,7 +96,8 @@ export class Assembly {
 		if (pieces.length === 1) {
 			return pieces[0];
 		}
-		const whole = allocate === undefined ? new Uint8Array(length) : allocate(length);
+		// Short memory is for what is written before this call returns; a message is its reader's.
+		const whole = allocate === undefined || length < LEAST_ALLOCATED ? new Uint8Array(length) : allocate(length);
 		let at = 0;
 		for (const piece of pieces) {
 			whole.set(piece, at);

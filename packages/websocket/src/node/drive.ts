@@ -8,7 +8,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import type { Http2Stream } from "node:http2";
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Connection } from "../connection.ts";
 import type { Handler } from "../handler.ts";
@@ -47,13 +47,16 @@ let receiving: Duplex | undefined;
 let pieces: Uint8Array[] = [];
 
 /**
- * Where the short frames that answer a chunk are built, one behind the other, so that they are one write without being
- * copied together. What is written is never written over: a full slab is left to those who still send from it.
+ * Where the frames that answer a chunk are built, one behind the other, so that they are one write without being copied
+ * together. What the kernel has taken at once is written over by the next answer: each new ArrayBuffer brings V8's next
+ * full collection nearer, which costs more than all else here. Otherwise a slab is left to those who still send from it.
  */
-const SLAB_BYTES = 16 * 1024;
-const LONGEST_IN_SLAB = 4 * 1024;
+const SLAB_BYTES = 32 * 1024;
+const LONGEST_IN_SLAB = 16 * 1024;
 let slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
 let slabUsed = 0;
+/** Whether a frame in the slab may be another socket's than that whose chunk is being received. */
+let slabShared = false;
 
 /** Sockets in their closing handshake, and the one timer for all of them. */
 const leaving = new Set<DrivenSocket>();
@@ -111,12 +114,18 @@ function drive(socket: DrivenSocket, connection: Driven, head: Uint8Array): void
 }
 
 function onData(this: DrivenSocket, chunk: Uint8Array): void {
+	if (receiving !== undefined) {
+		// From within another's message, which a transport in memory can do: its answers are not to be mixed with these.
+		this[kConnection]?.receive(chunk);
+		return;
+	}
 	receiving = this;
 	try {
 		this[kConnection]?.receive(chunk);
 	} finally {
 		receiving = undefined;
 		flush(this);
+		recycleSlab(this);
 	}
 	if (this.writableNeedDrain) {
 		this.pause();
@@ -159,6 +168,8 @@ function write(context: SocketContext, bytes: Uint8Array): void {
 	if (context.socket === receiving) {
 		pieces.push(bytes);
 	} else {
+		// Outside of a chunk nothing is built in the slab.
+		slabShared ||= receiving !== undefined;
 		context.socket.write(bytes);
 	}
 }
@@ -168,12 +179,32 @@ function allocate(length: number): Uint8Array {
 		return Buffer.allocUnsafe(length);
 	}
 	if (length > SLAB_BYTES - slabUsed) {
-		slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-		slabUsed = 0;
+		newSlab();
 	}
 	const at = slabUsed;
 	slabUsed += length;
 	return new Uint8Array(slab.buffer, at, length);
+}
+
+function newSlab(): void {
+	slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+	slabUsed = 0;
+	slabShared = false;
+}
+
+/** TCP and TLS have taken or copied what no longer counts as theirs to write; of other transports that is not known. */
+function recycleSlab(socket: Duplex): void {
+	if (slabUsed === 0) {
+		return;
+	}
+	if (!slabShared && socket instanceof Socket && socket.writableLength === 0) {
+		slabUsed = 0;
+	} else if (slabUsed > SLAB_BYTES / 2) {
+		newSlab();
+	} else {
+		// What has been built in it stays until there is a new one.
+		slabShared = true;
+	}
 }
 
 function flush(socket: Duplex): void {
