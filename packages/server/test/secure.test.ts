@@ -325,6 +325,38 @@ describe("HTTP/2 on a port of our own (RFC 8441)", () => {
 		expect(server.connections).toBe(1);
 	});
 
+	it("rapid reset (CVE-2023-44487): ends a session whose streams ask for work and are reset, and no other", async () => {
+		let asked = 0;
+		let next = Promise.withResolvers<void>();
+		const { server, origin } = await listen({
+			authenticate: ({ token }) => {
+				if (token === "bystander") {
+					return { id: "ann" };
+				}
+				asked++;
+				next.resolve();
+				return new Promise(() => {});
+			},
+		});
+		const bystander = await session(origin).open("/connect?channel=a&token=bystander");
+		const attacker = session(origin);
+		const ended = once(attacker.http2, "goaway");
+		let over = false;
+		const end = ended.then(() => {
+			over = true;
+		});
+		while (!over && asked < 2_000) {
+			next = Promise.withResolvers<void>();
+			const stream = await attacker.ask("/connect?channel=a");
+			await Promise.race([next.promise, end]);
+			stream.close(8);
+		}
+		expect(asked).toBeLessThan(1_000);
+		await attacker.closed;
+		await server.channel("a").publish(1);
+		expect(await bystander.next()).toBe("1");
+	});
+
 	it("one that does not read holds up no sibling in its session, and gets what it missed", async () => {
 		const { server, origin } = await listen();
 		const client = session(origin);
