@@ -41,8 +41,10 @@ const [html, js, css, svg, json] = ["text/html", "text/javascript", "text/css", 
 const scripts = { sdk: await bundle("sdk"), plain: await bundle("plain") };
 
 const server = createServer((request, response) => {
-	const url = new URL(request.url ?? "/", "http://pages");
-	if (request.method !== "GET" && request.method !== "HEAD") {
+	const url = URL.parse(request.url ?? "/", "http://pages");
+	if (url === null) {
+		send(response, 400, html, "");
+	} else if (request.method !== "GET" && request.method !== "HEAD") {
 		send(response, 405, html, "");
 	} else if (url.pathname === "/") {
 		send(response, 200, html, inbox());

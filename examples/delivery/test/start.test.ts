@@ -1,5 +1,6 @@
 /** `npm start` as a program among programs: how it begins, brings back and ends what it runs. */
 import { once } from "node:events";
+import { get, type IncomingMessage } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { runs, Show } from "./show.ts";
@@ -49,6 +50,14 @@ describe("npm start", () => {
 		process.kill(await running.pid(program), "SIGKILL");
 		await running.line(new RegExp(`${program} *\\| ended \\(SIGKILL\\); starting it again`));
 		expect(runs(await running.pid(program, 1))).toBe(true);
+	});
+
+	it("answers a request target that is no URL, and the pages stay", async () => {
+		const running = await start();
+		const [, port] = await running.line(/Inbox +http:\/\/127\.0\.0\.1:(\d+)/);
+		const target = { host: "127.0.0.1", port: Number(port), path: "//" };
+		const answer = await new Promise<IncomingMessage>((resolve, reject) => get(target, resolve).on("error", reject));
+		expect(answer.resume().statusCode).toBe(400);
 	});
 
 	it.each(["--port", "--pages-port"])("says so when the port of %s is taken", async (option) => {
