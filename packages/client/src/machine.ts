@@ -343,7 +343,7 @@ function judge(connection: Connection, { code, reason }: EventOf<"lost">, moment
 	// Another connection has resumed our session (a duplicated tab): it is theirs now, and we start a new one.
 	const replaced = code === CLOSE_REASONS.replaced.code;
 	const back = reconnectsAfter(code);
-	const text = `close code ${code} ${reason}`;
+	const text = `close code ${code} ${reason}`.trim();
 	const why = new TidewireError(REFUSALS.get(code) ?? (back ? "unavailable" : "closed"), text, { closeCode: code });
 	if (!back) {
 		return end(connection, why, []);

@@ -194,6 +194,14 @@ describe("failures, exit code 1, with the reason", () => {
 	});
 });
 
+describe("a server that cannot be reached", () => {
+	it("is named by sub, without what its URL may keep secret, until there is one", async () => {
+		const subscriber = start(["sub", "ws://127.0.0.1:1/connect?token=secret", "order_123"]);
+		await subscriber.says(/^waiting: no WebSocket connection to ws:\/\/127\.0\.0\.1:1\/connect$/m, "stderr");
+		expect(await subscriber.kill("SIGINT")).toMatchObject({ code: 0, stderr: expect.not.stringContaining("secret") });
+	});
+});
+
 describe("questions, exit code 0", () => {
 	it.each([
 		[["--version"], /^\d+\.\d+\.\d+\n$/],

@@ -1,7 +1,7 @@
 /** `tidewire pub URL CHANNEL JSON`: publishes one message and prints its position, such as `k3f9:42`. */
 import { connect, TidewireError } from "@tidewire/client";
 import { Command, InvalidArgumentError } from "commander";
-import { readUrl, tokenOption } from "../arguments.ts";
+import { readUrl, tokenOption, troubleAt } from "../arguments.ts";
 import { CliError, wordsOf } from "../error.ts";
 import type { Terminal } from "../terminal.ts";
 import { JsonText, verbatimJson } from "../verbatim-json.ts";
@@ -47,7 +47,9 @@ async function pub(
 		terminal.print(await client.channel(channel).publish(data));
 	} catch (error) {
 		const words = error instanceof TidewireError ? `${error.message} (${error.code})` : wordsOf(error);
-		throw new CliError("failure", trouble === undefined ? words : `${words}; ${trouble.message}`, { cause: error });
+		throw new CliError("failure", trouble === undefined ? words : `${words}; ${troubleAt(url, trouble)}`, {
+			cause: error,
+		});
 	} finally {
 		await client.close();
 	}

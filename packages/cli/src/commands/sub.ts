@@ -6,7 +6,7 @@
 import { once } from "node:events";
 import { connect, type Gap, type Message } from "@tidewire/client";
 import { Command } from "commander";
-import { readUrl, tokenOption } from "../arguments.ts";
+import { readUrl, tokenOption, troubleAt } from "../arguments.ts";
 import { CliError } from "../error.ts";
 import type { Terminal } from "../terminal.ts";
 import { JsonText, verbatimJson, withMember } from "../verbatim-json.ts";
@@ -38,7 +38,10 @@ async function sub(
 	const print = (value: object): void => terminal.print(JSON.stringify(value));
 	const ended = new AbortController();
 	client.on("state", (state, why) => {
-		terminal.note(why === undefined ? state : `${state}: ${why.message}`, "aside");
+		// Each new try repeats why the one before failed: said once.
+		if (state !== "connecting") {
+			terminal.note(why === undefined ? state : `${state}: ${troubleAt(url, why)}`, "aside");
+		}
 		// Refused for good, or closed below.
 		if (state === "closed") {
 			ended.abort();
