@@ -11,6 +11,7 @@ import { perform } from "./commands/command.ts";
 import type { Connection } from "./connection/connection.ts";
 import { Heartbeat } from "./connection/heartbeat.ts";
 import { Performed } from "./connection/performed.ts";
+import { Turn } from "./connection/turn.ts";
 import { ServerError } from "./errors.ts";
 import { attach, type HttpServer } from "./http/attach.ts";
 import { type Certificate, checkCertificate } from "./http/certificate.ts";
@@ -87,6 +88,7 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 			broker,
 			hub,
 			log: options.log,
+			turn: new Turn(),
 			heartbeat,
 			performed: new Performed({
 				windowMs: options.windowMs,

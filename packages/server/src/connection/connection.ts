@@ -19,6 +19,7 @@ import type { Pending } from "../hub/pending.ts";
 import type { Subscriber, Subscription } from "../hub/subscription.ts";
 import type { Log } from "../observe/log.ts";
 import { Refusal } from "../refusal.ts";
+import type { Turn } from "./turn.ts";
 
 /** What carries a connection's bytes. */
 export interface Transport {
@@ -28,6 +29,8 @@ export interface Transport {
 	write(bytes: Uint8Array): void;
 	/** Ends the connection after what has been written. `text` goes to the peer. */
 	close(reason: CloseReason, text: string): void;
+	/** Whether it has been given more to write than it takes; part of `blocked`. */
+	readonly congested: boolean;
 	/** Stop reading, because more has been asked for than is done; and go on. */
 	pause(): void;
 	resume(): void;
@@ -45,6 +48,7 @@ export interface Entrance {
 export interface Home {
 	readonly hub: Hub;
 	readonly log: Log;
+	readonly turn: Turn;
 	/** All connections of the node. */
 	readonly connections: Set<Connection>;
 	/** What messages are performed by. A promise holds up the messages behind it. */
@@ -53,6 +57,20 @@ export interface Home {
 
 /** More messages than this behind one that holds them up, and the transport is not read from. */
 const MAX_HELD_MESSAGES = 256;
+/**
+ * What one connection may cost others in one turn of the event loop: what comes beyond it waits for the next turn. A
+ * good message costs 1.
+ */
+const TURN_BUDGET = 256;
+/** A message that breaks the protocol costs more to answer (two errors with their stacks) than a good one to perform. */
+const FAULT_COST = 8;
+/** More such messages than this, less the good ones between them, and the connection ends. */
+const MAX_FAULTS = 1_000;
+
+interface Frame {
+	readonly bytes: Uint8Array;
+	readonly text: boolean;
+}
 
 export class Connection implements Subscriber {
 	readonly #home: Home;
@@ -69,6 +87,13 @@ export class Connection implements Subscriber {
 	/** Calls at work, by id, each with what cancels it; made at the first. */
 	calls: Map<string, AbortController> | undefined;
 	#outbox: Uint8Array[] = [];
+	/** The turn of the event loop in which something was last received, and what it has cost so far. */
+	#turn = -1;
+	#spent = 0;
+	#faults = 0;
+	/** Frames beyond this turn's budget, copied; undefined while there are none. */
+	#postponed: Frame[] | undefined;
+	#paused = false;
 	/** Messages that wait for one before them; undefined while none does. */
 	#held: ClientMessage<Payload>[] | undefined;
 	/** Resolvers of `writable()`; made at the first. */
@@ -98,21 +123,86 @@ export class Connection implements Subscriber {
 
 	/** Takes one frame's payload; `bytes` are valid during this call only. */
 	receive(bytes: Uint8Array, text: boolean): void {
+		if (this.closed) {
+			return;
+		}
+		if (this.#postponed !== undefined) {
+			this.#postponed.push({ bytes: bytes.slice(), text });
+			return;
+		}
+		const turn = this.#home.turn.now();
+		if (this.#turn !== turn) {
+			this.#turn = turn;
+			this.#spent = 0;
+		}
+		if (this.#spent >= TURN_BUDGET) {
+			this.#postponed = [{ bytes: bytes.slice(), text }];
+			this.#home.turn.next(() => this.#takePostponed());
+			this.#settleReading();
+			return;
+		}
+		this.#take(bytes, text);
+	}
+
+	/** A new turn, with a budget of its own, for what was postponed. */
+	#takePostponed(): void {
+		const frames = this.#postponed;
+		if (frames === undefined || this.closed || this.transport.congested) {
+			// Where the transport is congested, `unblocked` goes on: replies are bounded by what is read.
+			return;
+		}
+		this.#postponed = undefined;
+		for (const [index, frame] of frames.entries()) {
+			this.receive(frame.bytes, frame.text);
+			if (this.#postponed !== undefined) {
+				// TypeScript narrows the field to undefined here, but `receive` may have set it.
+				(this.#postponed as Frame[]).push(...frames.slice(index + 1));
+				break;
+			}
+		}
+		this.#settleReading();
+	}
+
+	#take(bytes: Uint8Array, text: boolean): void {
 		let message: ClientMessage<Payload>;
 		try {
 			message = this.encoding.codec.decode(bytes, text);
 		} catch (error) {
-			const { id } = error instanceof ProtocolError ? error : {};
-			this.fail(id, error instanceof ProtocolError ? new Refusal(error.code, error.message) : error);
+			this.#refuse(error);
 			return;
 		}
-		if (message.type === "ping") {
-			// At once, whatever is held up.
+		this.#spent++;
+		this.#faults = Math.max(0, this.#faults - 1);
+		if (this.#held === undefined || message.type === "ping") {
+			// A ping is answered at once, whatever is held up.
 			this.#perform(message);
-		} else if (this.#held === undefined) {
-			this.#perform(message);
-		} else if (this.#held.push(message) >= MAX_HELD_MESSAGES) {
+		} else {
+			this.#held.push(message);
+			this.#settleReading();
+		}
+	}
+
+	/** Answers what is no message. */
+	#refuse(error: unknown): void {
+		this.#spent += FAULT_COST;
+		const { id } = error instanceof ProtocolError ? error : {};
+		this.fail(id, error instanceof ProtocolError ? new Refusal(error.code, error.message) : error);
+		if (++this.#faults > MAX_FAULTS) {
+			this.close("policy", "too many messages that break the protocol");
+		}
+	}
+
+	/** Reads on, or stops, by what waits to be performed. */
+	#settleReading(): void {
+		const pause = this.#postponed !== undefined || this.heldMessages >= MAX_HELD_MESSAGES;
+		if (pause === this.#paused || this.closed) {
+			return;
+		}
+		this.#paused = pause;
+		if (pause) {
 			this.transport.pause();
+		} else {
+			this.transport.resume();
 		}
 	}
 
@@ -145,9 +235,7 @@ export class Connection implements Subscriber {
 				break;
 			}
 		}
-		if (held.length >= MAX_HELD_MESSAGES && (this.#held === undefined || this.heldMessages < MAX_HELD_MESSAGES)) {
-			this.transport.resume();
-		}
+		this.#settleReading();
 	}
 
 	get heldMessages(): number {
@@ -218,6 +306,7 @@ export class Connection implements Subscriber {
 	/** The transport takes more again. */
 	unblocked(): void {
 		this.#home.hub.unblocked(this);
+		this.#takePostponed();
 		const waiting = this.#waiting;
 		this.#waiting = undefined;
 		for (const resolve of waiting ?? []) {
@@ -264,6 +353,7 @@ export class Connection implements Subscriber {
 		this.closed = true;
 		this.#outbox = [];
 		this.#held = undefined;
+		this.#postponed = undefined;
 		this.#home.hub.leaveAll(this);
 		this.#home.connections.delete(this);
 		for (const call of this.calls?.values() ?? []) {

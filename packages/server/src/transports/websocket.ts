@@ -94,6 +94,10 @@ export class WebSocketTransport implements Transport, Beating {
 		return !this.#opened || !this.#drained || this.#probe !== 0;
 	}
 
+	get congested(): boolean {
+		return !this.#drained;
+	}
+
 	get unconfirmedBytes(): number {
 		return this.#beforeProbe + this.#sinceProbe;
 	}

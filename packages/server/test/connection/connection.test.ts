@@ -1,12 +1,14 @@
 import type { ClientMessage, CloseReason, Payload } from "@tidewire/protocol";
 import { describe, expect, it } from "vitest";
 import { Connection, type Entrance, type Home, type Transport } from "../../src/connection/connection.ts";
+import { Turn } from "../../src/connection/turn.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import { Refusal } from "../../src/refusal.ts";
 import { FakeBroker, gate, LineEncoding, turn } from "../hub/fakes.ts";
 
 class FakeTransport implements Transport {
 	blocked = false;
+	congested = false;
 	readonly remoteAddress = "127.0.0.1";
 	readonly writes: string[] = [];
 	readonly closes: [CloseReason, string][] = [];
@@ -45,6 +47,7 @@ class World {
 		this.home = {
 			hub,
 			log: { info() {}, warn() {}, error: (text) => this.logged.push(text) },
+			turn: new Turn(),
 			connections: new Set(),
 			perform: (_connection, message) => this.#perform(message),
 		};
@@ -116,8 +119,9 @@ describe("messages of one connection", () => {
 		world.receive(...flood.slice(255));
 		expect(world.transport.paused).toBe(true);
 		waiting.open();
-		await turn();
-		expect(world.transport.paused).toBe(false);
+		while (world.transport.paused) {
+			await turn();
+		}
 		expect(world.performed).toEqual(["slow", ...flood]);
 	});
 
@@ -216,5 +220,75 @@ describe("a connection that has ended", () => {
 		await waiting;
 		expect(call.signal.aborted).toBe(true);
 		await world.connection.writable();
+	});
+});
+
+describe("a flood over one connection", () => {
+	const flood = (count: number): string[] => Array.from({ length: count }, (_, index) => `m${index}`);
+
+	it("is performed in order, a bounded part of it a turn, and is not read from meanwhile", async () => {
+		const world = new World();
+		world.receive(...flood(1_000));
+		const first = world.performed.length;
+		expect(first).toBeLessThanOrEqual(256);
+		expect(world.transport.paused).toBe(true);
+		await turn();
+		expect(world.performed.length).toBeGreaterThan(first);
+		expect(world.performed.length).toBeLessThan(1_000);
+		while (world.transport.paused) {
+			await turn();
+		}
+		expect(world.performed).toEqual(flood(1_000));
+	});
+
+	it("costs a neighbour nothing but its share of the turn", async () => {
+		const world = new World();
+		const neighbour = new Connection(world.home, new FakeTransport(), new LineEncoding(), "other", ENTRANCE);
+		world.receive(...flood(1_000));
+		const before = world.performed.length;
+		neighbour.receive(Buffer.from('{"action":"neighbour"}'), true);
+		expect(world.performed.slice(before)).toEqual(["neighbour"]);
+		await turn();
+	});
+
+	it("of what is no message is dearer, and ends the connection with 1008", async () => {
+		const world = new World();
+		for (let index = 0; index < 5_000; index++) {
+			world.connection.receive(Buffer.from("x"), true);
+		}
+		await turn();
+		expect(world.transport.lines.length).toBeLessThan(100);
+		while (!world.connection.closed) {
+			await turn();
+		}
+		expect(world.transport.closes).toEqual([["policy", "too many messages that break the protocol"]]);
+		expect(world.performed).toEqual([]);
+	});
+
+	it("waits where its replies are not taken: what is asked for is bounded by what is read", async () => {
+		const world = new World();
+		world.receive(...flood(1_000));
+		const before = world.performed.length;
+		world.transport.congested = true;
+		await turn();
+		await turn();
+		expect(world.performed.length).toBe(before);
+		world.transport.congested = false;
+		world.connection.unblocked();
+		while (world.transport.paused) {
+			await turn();
+		}
+		expect(world.performed).toEqual(flood(1_000));
+	});
+
+	it("leaves a client alone that errs now and then", async () => {
+		const world = new World();
+		for (let index = 0; index < 3_000; index++) {
+			world.connection.receive(Buffer.from(index % 2 === 0 ? "x" : '{"action":"a"}'), true);
+			if (index % 20 === 0) {
+				await turn();
+			}
+		}
+		expect(world.connection.closed).toBe(false);
 	});
 });

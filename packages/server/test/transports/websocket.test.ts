@@ -5,6 +5,7 @@ import { OPCODE, resolveLimits } from "@tidewire/websocket";
 import { describe, expect, it } from "vitest";
 import { Connection, type Home } from "../../src/connection/connection.ts";
 import { Heartbeat } from "../../src/connection/heartbeat.ts";
+import { Turn } from "../../src/connection/turn.ts";
 import { webSocketEncoding } from "../../src/hub/encoding.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import { WebSocketTransport } from "../../src/transports/websocket.ts";
@@ -77,6 +78,7 @@ class World {
 		const home: Home = {
 			hub: new Hub(new FakeBroker(), { maxLogBytes: 1_000, nowMs: () => 0, unserved: () => {} }),
 			log: { info() {}, warn() {}, error() {} },
+			turn: new Turn(),
 			connections: new Set(),
 			perform: (_connection, message) => {
 				this.performed.push(message.type);
