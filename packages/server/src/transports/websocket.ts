@@ -20,7 +20,7 @@ import type { WheelItem } from "../connection/wheel.ts";
 
 /** After so many bytes a ping follows, and the client takes no more until its pong proves that it has read them. */
 const PROBE_EVERY_BYTES = 256 * 1024;
-/** What replies alone may add to a connection that takes no more, before it is ended. */
+/** What may wait in this process to be written to a socket that takes no more, before the connection is ended. */
 const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 const CLOSE_TIMEOUT_MS = 5_000;
 
@@ -111,9 +111,10 @@ export class WebSocketTransport implements Transport, Beating {
 		if (this.#webSocket.state !== "open") {
 			return;
 		}
-		const wasBlocked = this.blocked;
+		const wasFull = !this.#drained;
 		this.#put(bytes);
-		if (wasBlocked && this.unconfirmedBytes > MAX_UNREAD_BYTES) {
+		// Not what no pong has confirmed: a peer that reads may be busy, and its pong waits behind what it asks for.
+		if (wasFull && this.#socket.writableLength > MAX_UNREAD_BYTES) {
 			this.connection.close("slow_consumer", "replies were not read");
 			return;
 		}

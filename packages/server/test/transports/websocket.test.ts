@@ -19,6 +19,8 @@ const MIB = 1024 * KIB;
 class FakeSocket extends EventEmitter {
 	full = false;
 	writableNeedDrain = false;
+	/** What Node's buffer holds. */
+	writableLength = 0;
 	paused = false;
 	ended = false;
 	destroyed = false;
@@ -27,11 +29,13 @@ class FakeSocket extends EventEmitter {
 	write(bytes: Uint8Array): boolean {
 		this.writes.push(Buffer.from(bytes));
 		this.writableNeedDrain = this.full;
+		this.writableLength += this.full ? bytes.length : 0;
 		return !this.full;
 	}
 	/** Node's buffer has been written out. */
 	drain(): void {
 		this.full = false;
+		this.writableLength = 0;
 		this.writableNeedDrain = false;
 		this.emit("drain");
 	}
@@ -147,6 +151,19 @@ describe("when a client takes no more", () => {
 		expect([transport.blocked, transport.unconfirmedBytes >= 200 * KIB]).toEqual([false, true]);
 		transport.write(Buffer.alloc(60 * KIB));
 		expect([transport.blocked, socket.pings.length]).toEqual([true, 2]);
+	});
+
+	it("does not end a peer that reads, however late its pong behind its own requests comes", () => {
+		const { transport, socket, connection, pong } = bound(new World());
+		for (let count = 0; count < 32; count++) {
+			// Node's buffer is full at times, but the peer empties it.
+			socket.full = count % 4 === 0;
+			transport.write(Buffer.alloc(MIB));
+			socket.drain();
+		}
+		expect([connection.closed, socket.closeCode, transport.blocked]).toEqual([false, undefined, true]);
+		pong(socket.pings[0]!);
+		expect(transport.unconfirmedBytes).toBeGreaterThan(30 * MIB);
 	});
 
 	it("ends with 4008 where replies alone add 8 MB that are not read", () => {
