@@ -119,6 +119,32 @@ describe("a request for a WebSocket", () => {
 		expect(pieces).toBe(whole);
 	});
 
+	test("what comes while the caller makes up its mind is not lost", async () => {
+		const asked = Promise.withResolvers<() => void>();
+		const { port, sockets } = await listen({
+			upgrade: (request, socket, rest) => {
+				asked.resolve(() => {
+					const connection = acceptSocket<Peer>(
+						request,
+						socket,
+						rest,
+						{ context: (owned) => ({ socket: owned }) },
+						echo,
+					);
+					connection!.context.connection = connection!;
+				});
+			},
+		});
+		const answer = talk(port, head(...REQUEST), frame(TEXT, "early"), frame(8, Uint8Array.of(0x03, 0xe8)));
+		const accept = await asked.promise;
+		const [socket] = sockets;
+		while (socket!.readableLength === 0) {
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+		accept();
+		expect(await answer).toContain("early");
+	});
+
 	test("a refusal is its caller's", async () => {
 		const { port } = await listen();
 		expect(await talk(port, head("GET /no HTTP/1.1", ...REQUEST.slice(1)))).toContain("HTTP/1.1 404");

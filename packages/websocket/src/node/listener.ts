@@ -135,6 +135,8 @@ class Intake {
 			this.#refuse(socket, head.status, head.reason);
 		} else if (asksForWebSocket(head)) {
 			this.release(socket);
+			// As Node's `http` leaves it: what comes before there is a listener waits for one.
+			Reflect.set(socket, "readableFlowing", null);
 			this.#options.upgrade(head, socket, bytes.subarray(end + HEAD_END.length));
 		} else {
 			this.#handOver(socket, bytes);
