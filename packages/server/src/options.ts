@@ -61,8 +61,9 @@ export interface RouteOptions {
 
 interface CommonOptions<C extends Contract, U extends User> {
 	/**
-	 * Who is this? Returns the user, or null for nobody. Asked at the upgrade and at each `auth` message. Without it all
-	 * clients are anonymous. Write it before `may` and `actions`: their `user` is inferred from it.
+	 * Who is this? Returns the user, or null for nobody, who does not come back with these credentials. To throw says that
+	 * it cannot be told at present: the client comes back later. Asked at the upgrade and at each `auth` message. Without
+	 * it all clients are anonymous. Write it before `may` and `actions`: their `user` is inferred from it.
 	 */
 	readonly authenticate?: (credentials: Credentials) => U | null | undefined | Promise<U | null | undefined>;
 	/** Who may do what, by channel pattern and action name. Where nothing is said, nobody may. */

@@ -1,9 +1,23 @@
 import { channel, contract } from "@tidewire/contract";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Credentials } from "../src/auth/credentials.ts";
+import { SILENT } from "../src/observe/log.ts";
 import type { ServerOptions } from "../src/options.ts";
 import { createServer } from "../src/server.ts";
-import { API_KEY, Client, enveloped, JSON_PROTOCOL, OPEN, open, plain, Raw, refusal, request, run } from "./client.ts";
+import {
+	API_KEY,
+	afterwards,
+	Client,
+	enveloped,
+	JSON_PROTOCOL,
+	OPEN,
+	open,
+	plain,
+	Raw,
+	refusal,
+	request,
+	run,
+} from "./client.ts";
 
 const USERS: Readonly<Record<string, string>> = {
 	"token-of-ann": "ann",
@@ -14,6 +28,10 @@ const USERS: Readonly<Record<string, string>> = {
 function verify({ token, cookies }: Credentials): { readonly id: string } | null {
 	const id = USERS[token ?? cookies.session ?? ""];
 	return id === undefined ? null : { id };
+}
+
+function raise(text: string): never {
+	throw new Error(text);
 }
 
 const GUARDED: ServerOptions = {
@@ -133,7 +151,6 @@ describe("credentials", () => {
 	});
 
 	it.each([
-		["throws", () => Promise.reject(new Error("secret of the database"))],
 		["returns a user without an id", () => ({}) as { id: string }],
 		["returns a user with an empty id", () => ({ id: "" })],
 	])("nobody's, where authenticate %s", async (_, authenticate) => {
@@ -144,6 +161,59 @@ describe("credentials", () => {
 		expect([status, body.includes("secret"), logged.length]).toEqual([401, false, 1]);
 	});
 
+	it("that nobody can judge, as authenticate throws: come back later, by status or close code, and not 4001", async () => {
+		const log = { ...SILENT, error: vi.fn() };
+		const failing = [() => Promise.reject(new Error("secret of the database")), () => raise("secret of the database")];
+		for (const authenticate of failing) {
+			const { url } = await open({ authenticate, log });
+			const { status, retryAfter, body } = await refusal(`${url}/connect?token=x`);
+			expect([status, retryAfter, body.includes("secret")]).toEqual([503, "2", false]);
+			const client = await new Client(`${url}/connect?token=x`, JSON_PROTOCOL).opened();
+			expect(await client.closed).toEqual({ code: 1013, reason: expect.not.stringContaining("secret") });
+		}
+		expect(log.error).toHaveBeenCalledTimes(4);
+	});
+
+	it("in band while authenticate throws: unavailable, and the connection stays what it was", async () => {
+		let down = true;
+		const authenticate = async (credentials: Credentials) =>
+			down && credentials.token !== undefined ? raise("secret of the database") : verify(credentials);
+		const { url } = await open({ ...GUARDED, authenticate, log: SILENT });
+		const client = await enveloped(`${url}/connect`);
+		const unavailable = { error: { code: "unavailable", retryable: true } };
+		expect(await client.ask({ action: "auth", token: "token-of-ann" })).toMatchObject(unavailable);
+		expect(await client.ask({ action: "subscribe", channel: "of_ann" })).toMatchObject({
+			error: { code: "unauthenticated" },
+		});
+		down = false;
+		expect(await client.ask({ action: "auth", token: "token-of-ann" })).toMatchObject({ user: "ann" });
+		down = true;
+		expect(await client.ask({ action: "auth", token: "second-of-ann" })).toMatchObject(unavailable);
+		expect(await client.ask({ action: "subscribe", channel: "of_ann" })).not.toHaveProperty("error");
+	});
+
+	it("in band while authenticate throws or hangs: after the handshake's time 1013, for the client did its part", async () => {
+		for (const outage of [() => raise("secret"), () => new Promise<never>(() => {})]) {
+			const authenticate = async ({ token }: Credentials) => (token === undefined ? null : outage());
+			const { url } = await open({ authenticate, log: SILENT, limits: { handshakeTimeoutMs: 30 } });
+			const client = await enveloped(`${url}/connect`);
+			client.send({ action: "auth", token: "token-of-ann" });
+			expect(await client.closed).toMatchObject({ code: 1013 });
+		}
+	});
+
+	it("the watch over them ends with the connection, and holds nothing that is gone", async () => {
+		vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+		afterwards(() => vi.useRealTimers());
+		const { url, server } = await open(GUARDED);
+		const raw = new Raw(url);
+		await raw.upgrade("/connect", { "Sec-WebSocket-Protocol": JSON_PROTOCOL });
+		expect([server.connections, vi.getTimerCount()]).toEqual([1, 1]);
+		raw.socket.destroy();
+		await vi.waitUntil(() => server.connections === 0, { interval: 1 });
+		expect(vi.getTimerCount()).toBe(0);
+	});
+
 	it("the user's id stands on what they publish", async () => {
 		const { url } = await open(GUARDED);
 		const ann = await enveloped(`${url}/connect?token=token-of-ann`);
@@ -151,6 +221,23 @@ describe("credentials", () => {
 		ann.send({ action: "publish", channel: "of_ann", data: 1, from: "bob" });
 		const both = [await ann.next()];
 		expect(both).toEqual([{ channel: "of_ann", offset: 1, from: "ann", data: 1 }]);
+	});
+});
+
+describe("a rule that throws is a no for now, which may be asked again", () => {
+	it("subscribe, call, and a plain client's path", async () => {
+		const { url } = await open({
+			may: { subscribe: { "*": () => raise("secret") }, call: { go: () => raise("secret") } },
+			actions: { go: () => 1 },
+			log: SILENT,
+		});
+		const client = await enveloped(`${url}/connect`);
+		for (const message of [{ action: "subscribe", channel: "a" }, { action: "go" }]) {
+			expect(await client.ask(message)).toMatchObject({
+				error: { code: "unavailable", retryable: true, message: expect.not.stringContaining("secret") },
+			});
+		}
+		expect(await refusal(`${url}/connect?channel=a`)).toMatchObject({ status: 503, retryAfter: "2" });
 	});
 });
 

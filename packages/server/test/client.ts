@@ -127,7 +127,10 @@ export class Client {
 			this.socket.once("unexpected-response", (_request, response) => {
 				const chunks: Buffer[] = [];
 				response.on("data", (chunk: Buffer) => chunks.push(chunk));
-				response.on("end", () => reject(new Refused(response.statusCode ?? 0, Buffer.concat(chunks).toString())));
+				response.on("end", () => {
+					const body = Buffer.concat(chunks).toString();
+					reject(new Refused(response.statusCode ?? 0, body, response.headers["retry-after"]));
+				});
 			});
 			this.socket.once("error", reject);
 		});
@@ -181,11 +184,13 @@ export class Client {
 export class Refused extends Error {
 	readonly status: number;
 	readonly body: string;
+	readonly retryAfter: string | undefined;
 
-	constructor(status: number, body: string) {
+	constructor(status: number, body: string, retryAfter: string | undefined) {
 		super(`refused with ${status}: ${body}`);
 		this.status = status;
 		this.body = body;
+		this.retryAfter = retryAfter;
 	}
 }
 

@@ -4,10 +4,14 @@
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { ResolvedOptions } from "../options.ts";
+import { Refusal } from "../refusal.ts";
 import { ANONYMOUS, type Caller, FULL } from "./caller.ts";
 import type { Credentials } from "./credentials.ts";
 
-/** Who these credentials belong to, or undefined for nobody. What `authenticate` throws is nobody, and is logged. */
+/**
+ * Who these credentials belong to, or undefined for nobody. Where `authenticate` throws, it is not known: that is logged,
+ * and a `Refusal` (`unavailable`), since a client that is told "nobody" does not come back.
+ */
 export async function authenticate(options: ResolvedOptions, credentials: Credentials): Promise<Caller | undefined> {
 	const { token } = credentials;
 	if (options.apiKey !== undefined && token !== undefined && sameSecret(token, options.apiKey)) {
@@ -30,8 +34,8 @@ export async function authenticate(options: ResolvedOptions, credentials: Creden
 		}
 		return { user, full: options.dev, admitted: true };
 	} catch (cause) {
-		options.log.error("authenticate threw; the client is refused", { cause });
-		return undefined;
+		options.log.error("authenticate threw; the client is asked to come back", { cause });
+		throw new Refusal("unavailable", "the server cannot tell at present whose credentials these are");
 	}
 }
 

@@ -15,4 +15,6 @@ export interface Caller {
 
 export const ANONYMOUS: Caller = { user: null, full: false, admitted: true };
 export const WAITING: Caller = { user: null, full: false, admitted: false };
+/** Waiting as well, but a token has been shown, of which nobody could say yet whose it is. */
+export const SHOWN: Caller = { user: null, full: false, admitted: false };
 export const FULL: Caller = { user: null, full: true, admitted: true };

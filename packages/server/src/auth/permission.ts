@@ -1,8 +1,9 @@
 /**
  * Who may do what. Rules stand beside channel patterns and action names; where there is no rule, the answer is no. A
- * rule that throws is a no as well, and is logged: an error in a rule must not open a door.
+ * rule that throws opens no door either, but has not answered: the caller may ask again.
  */
 import type { ChannelParams, ChannelPattern, Contract } from "@tidewire/contract";
+import { Refusal } from "../refusal.ts";
 import type { User } from "./caller.ts";
 
 export interface RuleContext<U extends User, Pattern extends string = string> {
@@ -33,7 +34,7 @@ export interface Permissions<C extends Contract, U extends User> {
 	readonly call?: { readonly [action: string]: Rule<CallRuleContext<U>> };
 }
 
-/** Asks a rule. Synchronous where the rule is. */
+/** Asks a rule. Synchronous where the rule is. Throws or rejects with `Refusal` (`unavailable`) where the rule does. */
 export function ask<Context>(
 	rule: Rule<Context> | undefined,
 	context: Context,
@@ -42,6 +43,10 @@ export function ask<Context>(
 	if (typeof rule !== "function") {
 		return rule === true;
 	}
+	const unanswered = (cause: unknown): Refusal => {
+		failed(cause);
+		return new Refusal("unavailable", "the server cannot tell at present whether this is allowed");
+	};
 	try {
 		const answer = rule(context);
 		if (typeof answer === "boolean") {
@@ -49,13 +54,9 @@ export function ask<Context>(
 		}
 		return Promise.resolve(answer).then(
 			(later) => later === true,
-			(cause) => {
-				failed(cause);
-				return false;
-			},
+			(cause) => Promise.reject(unanswered(cause)),
 		);
 	} catch (cause) {
-		failed(cause);
-		return false;
+		throw unanswered(cause);
 	}
 }

@@ -1,6 +1,10 @@
-/** `auth`: credentials in band, at first or anew. A refusal leaves the caller what it was, or ends a connection that was nobody. */
+/**
+ * `auth`: credentials in band, at first or anew. A refusal leaves the caller what it was, or ends a connection that was
+ * nobody. Where nobody can tell whose they are (`unavailable`), the connection stays, and may ask again.
+ */
 import type { AuthMessage } from "@tidewire/protocol";
 import { authenticate } from "../auth/authenticate.ts";
+import { SHOWN } from "../auth/caller.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { TidewireNode } from "../node.ts";
 import { Refusal } from "../refusal.ts";
@@ -8,6 +12,9 @@ import { Refusal } from "../refusal.ts";
 const NO_COOKIES: Readonly<Record<string, string>> = Object.freeze(Object.create(null));
 
 export async function auth(node: TidewireNode, connection: Connection, { id, token }: AuthMessage): Promise<void> {
+	if (!connection.caller.admitted) {
+		connection.caller = SHOWN;
+	}
 	const caller = await authenticate(node.options, {
 		token,
 		cookies: NO_COOKIES,

@@ -7,7 +7,7 @@ import { msgpackServer } from "@tidewire/protocol/msgpack";
 import { jsonServer, plainServer } from "@tidewire/protocol/server";
 import type { ResolvedLimits } from "@tidewire/websocket";
 import { authenticate } from "../auth/authenticate.ts";
-import { type Caller, WAITING } from "../auth/caller.ts";
+import { type Caller, SHOWN, WAITING } from "../auth/caller.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import { brokerRefusal } from "../commands/publish.ts";
 import { join } from "../commands/subscribe.ts";
@@ -141,7 +141,7 @@ export class Upgrader {
 			throw DRAINING;
 		}
 		if (refusal !== undefined && !encoding.codec.enveloped) {
-			throw new HttpRefusal(refusal.status, refusal.text);
+			throw new HttpRefusal(refusal.status, refusal.text, refusal.headers);
 		}
 		node.connections.add(connection);
 		arrival.accept(handshake.headers);
@@ -156,7 +156,8 @@ export class Upgrader {
 				transport.receive(head);
 			}
 			if (!connection.caller.admitted) {
-				expectAuth(node, connection);
+				const late = expectAuth(node, connection);
+				socket.once("close", () => clearTimeout(late));
 			}
 		}
 	}
@@ -206,7 +207,15 @@ export class Upgrader {
 			params: connection.entrance.params,
 			remoteAddress: arrival.remoteAddress,
 		};
-		const caller: Caller | undefined = await authenticate(options, credentials);
+		let caller: Caller | undefined;
+		try {
+			caller = await authenticate(options, credentials);
+		} catch (cause) {
+			if (!(cause instanceof Refusal)) {
+				throw cause;
+			}
+			return { status: 503, reason: "overload", text: cause.message, headers: { "retry-after": RETRY_AFTER } };
+		}
 		if (caller !== undefined) {
 			connection.caller = caller;
 			return undefined;
@@ -221,8 +230,9 @@ export class Upgrader {
 
 interface Rejection {
 	readonly status: number;
-	readonly reason: "unauthenticated" | "connection_limit";
+	readonly reason: "unauthenticated" | "connection_limit" | "overload";
 	readonly text: string;
+	readonly headers?: Readonly<Record<string, string>>;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -271,11 +281,13 @@ function hello(node: TidewireNode, connection: Connection): void {
 	});
 }
 
-/** Ends a connection that has not become somebody in time. */
-function expectAuth(node: TidewireNode, connection: Connection): void {
+/** Ends a connection that has not become somebody in time, for good only if that is the client's doing. */
+function expectAuth(node: TidewireNode, connection: Connection): NodeJS.Timeout {
 	const { handshakeTimeoutMs } = node.options.limits;
-	setTimeout(() => {
-		if (!connection.caller.admitted) {
+	return setTimeout(() => {
+		if (connection.caller === SHOWN) {
+			connection.close("overload", "the server cannot tell at present whose token this is");
+		} else if (!connection.caller.admitted) {
 			connection.close("unauthenticated", `no valid auth message came within ${handshakeTimeoutMs / 1_000} s`);
 		}
 	}, handshakeTimeoutMs).unref();

@@ -70,7 +70,7 @@ describe("who may", () => {
 		]);
 	});
 
-	it("a rule that throws or rejects is a no, and is logged", async () => {
+	it("a rule that throws or rejects has not answered: no, but perhaps later; and it is logged", async () => {
 		const { code, logged } = world({
 			subscribe: {
 				lobby: () => {
@@ -80,8 +80,8 @@ describe("who may", () => {
 			},
 		});
 		expect([await code(ANN, "subscribe", "lobby"), await code(ANN, "subscribe", "order_1")]).toEqual([
-			"forbidden",
-			"forbidden",
+			"unavailable",
+			"unavailable",
 		]);
 		expect(logged).toHaveLength(2);
 	});
