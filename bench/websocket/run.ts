@@ -7,7 +7,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
-import { availableParallelism, cpus, release, tmpdir } from "node:os";
+import { availableParallelism, cpus, loadavg, release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { LOAD_CORE, Measured, SERVER_CORE, type Spread, spread } from "../process.ts";
@@ -319,6 +319,7 @@ if (given.save) {
 		kernel: release(),
 		processor: cpus()[0]?.model,
 		cores: availableParallelism(),
+		loadAverage: loadavg()[0],
 		rounds,
 		cpuSecondsPerMeasure: measureMs / 1_000,
 		ratios: "to ws in the same round; median, least and most over the rounds",
@@ -326,6 +327,8 @@ if (given.save) {
 		memory: "resident memory after a full collection, less that before, per connection",
 		load: "load.c, on another core, without sleeping",
 	};
-	const text = JSON.stringify({ method, echoes, handshakes: handshakeRows, memory: memoryRows }, undefined, "\t");
+	const fourDigits = (_name: string, value: unknown): unknown =>
+		typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value;
+	const text = JSON.stringify({ method, echoes, handshakes: handshakeRows, memory: memoryRows }, fourDigits, "\t");
 	writeFileSync(join(results, "websocket.json"), `${text}\n`);
 }
