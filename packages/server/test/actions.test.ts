@@ -262,7 +262,62 @@ describe("a streaming reply", () => {
 		await aborted.promise;
 	});
 
-	it("S42: more calls at once than a connection may have are refused, retryable", async () => {
+	it("is one of several with its id: cancel ends them all, and so does the end of their caller", async () => {
+		const aborted = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+		let begun = 0;
+		const { url } = await withActions({
+			never: ({ signal }) => {
+				const end = aborted[begun++]!;
+				return new Promise((resolve) => {
+					signal.addEventListener("abort", () => {
+						end.resolve();
+						resolve("aborted");
+					});
+				});
+			},
+		});
+		const client = await plain(`${url}/connect`);
+		client.send({ id: 1, action: "never" });
+		client.send({ id: 1, action: "never" });
+		client.send({ id: "1", action: "never" });
+		client.send({ action: "cancel", of: 1 });
+		const ack = { ack: 1, data: "aborted" };
+		expect([await client.next(), await client.next()]).toEqual([ack, ack]);
+		await client.nothingElse();
+		client.socket.terminate();
+		await Promise.all(aborted.map(({ promise }) => promise));
+	});
+});
+
+describe("S42: calls at work", () => {
+	it.each([
+		["have one id", '{"id":"same","action":"never"}'],
+		["have none", '{"action":"never"}'],
+	])(
+		"are no more than a connection may have, also where all %s, as an anonymous plain client's may",
+		async (_, one) => {
+			let calls = 0;
+			const { url } = await withActions(
+				{
+					never: () => {
+						calls++;
+						return new Promise(() => {});
+					},
+				},
+				{ limits: { maxCalls: 3 } },
+			);
+			const client = await plain(`${url}/connect`);
+			for (let count = 0; count < 50; count++) {
+				client.send(one);
+			}
+			for (let count = 0; count < 47; count++) {
+				expect(await client.next()).toMatchObject({ error: { code: "limit_reached", retryable: true } });
+			}
+			expect(calls).toBe(3);
+		},
+	);
+
+	it("beyond the limit are refused, retryable", async () => {
 		const { url } = await withActions({ never: () => new Promise(() => {}) }, { limits: { maxCalls: 3 } });
 		const client = await enveloped(`${url}/connect`);
 		for (const id of [1, 2, 3]) {

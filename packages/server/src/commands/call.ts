@@ -6,14 +6,9 @@ import { type ActionDeclaration, type Schema, validate } from "@tidewire/contrac
 import type { Ack, CallMessage, Failure, MessageId } from "@tidewire/protocol";
 import { ask } from "../auth/permission.ts";
 import { jsonText } from "../channel-data.ts";
-import type { Connection } from "../connection/connection.ts";
+import type { CallAtWork, Connection } from "../connection/connection.ts";
 import type { TidewireNode } from "../node.ts";
 import { Refusal } from "../refusal.ts";
-
-/** Ids as keys: `1` and `"1"` differ. */
-export function callKey(id: MessageId): string {
-	return typeof id === "number" ? `${id}` : `"${id}`;
-}
 
 /** Holds up what follows until the handler has begun, not until it is done. */
 export async function call(node: TidewireNode, connection: Connection, message: CallMessage): Promise<void> {
@@ -93,9 +88,13 @@ async function perform(
 	input: unknown,
 ): Promise<Ack | Failure> {
 	const cancel = new AbortController();
-	const key = id === undefined ? `${Math.random()}` : callKey(id);
-	connection.calls ??= new Map();
-	connection.calls.set(key, cancel);
+	const atWork: CallAtWork = { id, cancel };
+	connection.calls ??= new Set();
+	connection.calls.add(atWork);
+	if (connection.closed) {
+		// Its end has aborted those that were at work, and this one was not yet.
+		cancel.abort();
+	}
 	const ack = id ?? 0;
 	try {
 		const result: unknown = await node.options.actions[action]!({
@@ -119,7 +118,7 @@ async function perform(
 		node.options.log.error("an action's handler failed", { cause, action });
 		return { ack, error: new Refusal("internal", `action "${action}" failed`).wire };
 	} finally {
-		connection.calls.delete(key);
+		connection.calls.delete(atWork);
 	}
 }
 

@@ -55,6 +55,12 @@ export interface Home {
 	readonly perform: (connection: Connection, message: ClientMessage<Payload>) => Promise<void> | undefined;
 }
 
+/** A call whose reply is still to come; ids need not differ. */
+export interface CallAtWork {
+	readonly id: MessageId | undefined;
+	readonly cancel: AbortController;
+}
+
 /** More messages than this behind one that holds them up, and the transport is not read from. */
 const MAX_HELD_MESSAGES = 256;
 /**
@@ -84,8 +90,8 @@ export class Connection implements Subscriber {
 	closed = false;
 	/** How many subscriptions are under way. */
 	joining = 0;
-	/** Calls at work, by id, each with what cancels it; made at the first. */
-	calls: Map<string, AbortController> | undefined;
+	/** Calls at work; made at the first. */
+	calls: Set<CallAtWork> | undefined;
 	#outbox: Uint8Array[] = [];
 	/** The turn of the event loop in which something was last received, and what it has cost so far. */
 	#turn = -1;
@@ -356,8 +362,8 @@ export class Connection implements Subscriber {
 		this.#postponed = undefined;
 		this.#home.hub.leaveAll(this);
 		this.#home.connections.delete(this);
-		for (const call of this.calls?.values() ?? []) {
-			call.abort();
+		for (const call of this.calls ?? []) {
+			call.cancel.abort();
 		}
 		for (const resolve of this.#waiting ?? []) {
 			resolve();

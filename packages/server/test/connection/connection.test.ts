@@ -214,7 +214,7 @@ describe("a connection that has ended", () => {
 		const world = new World();
 		world.transport.blocked = true;
 		const call = new AbortController();
-		world.connection.calls = new Map([["1", call]]);
+		world.connection.calls = new Set([{ id: 1, cancel: call }]);
 		const waiting = world.connection.writable();
 		world.connection.ended();
 		await waiting;
