@@ -2,15 +2,16 @@
  * What the server can be told, each with its default, who should change it and which way. Resolved once.
  */
 import type { Broker } from "@tidewire/broker";
-import type { ActionName, Actions, Contract } from "@tidewire/contract";
+import type { ActionName, Contract } from "@tidewire/contract";
 import { type ResolvedCompression, resolveCompression } from "@tidewire/websocket";
 import type { ActionHandlers } from "./action-handler.ts";
 import type { User } from "./auth/caller.ts";
 import type { Credentials } from "./auth/credentials.ts";
-import type { Permissions } from "./auth/permission.ts";
+import { type Permissions, refuseUnknownRules } from "./auth/permission.ts";
 import { ServerError } from "./errors.ts";
 import { isOrigin } from "./http/origin.ts";
 import { type Log, SILENT } from "./observe/log.ts";
+import { refuseUnknownNames } from "./option-names.ts";
 
 export interface Limits {
 	/** The longest client message, in bytes. Lower it to what clients send; above it a connection ends with 1009. Default 256 KiB. */
@@ -143,7 +144,7 @@ function compressionOf(given: boolean | Compression = false): ResolvedCompressio
 }
 
 /** Fills in the defaults. Throws `ServerError` (`bad_option`) for what cannot be meant. */
-export function resolveOptions(options: ServerOptions, declared: Actions): ResolvedOptions {
+export function resolveOptions(options: ServerOptions, contract: Contract): ResolvedOptions {
 	const resolved: ResolvedOptions = {
 		...options,
 		compression: compressionOf(options.compression),
@@ -190,15 +191,15 @@ export function resolveOptions(options: ServerOptions, declared: Actions): Resol
 	if (resolved.apiKey !== undefined && !/^[\x21-\x7e]{16,}$/.test(resolved.apiKey)) {
 		throw new ServerError("bad_option", "apiKey must be 16 or more visible ASCII characters without spaces");
 	}
-	for (const name of Object.keys(declared)) {
+	const declared = Object.keys(contract.actions);
+	for (const name of declared) {
 		if (typeof resolved.actions[name] !== "function") {
 			throw new ServerError("bad_option", `action "${name}" is declared by the contract but has no handler in actions`);
 		}
 	}
-	for (const name of Object.keys(resolved.actions)) {
-		if (Object.keys(declared).length > 0 && !Object.hasOwn(declared, name)) {
-			throw new ServerError("bad_option", `actions has a handler for "${name}", which the contract does not declare`);
-		}
+	if (declared.length > 0) {
+		refuseUnknownNames("actions", resolved.actions, declared, "action of the contract");
 	}
+	refuseUnknownRules(options.may ?? {}, Object.keys(contract.channels), Object.keys(resolved.actions));
 	return resolved;
 }

@@ -58,7 +58,7 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 
 	/** Use `createServer`. */
 	constructor(contract: Contract, given: ServerOptions) {
-		const options = resolveOptions(given, contract.actions);
+		const options = resolveOptions(given, contract);
 		const broker = given.broker ?? createMemoryBroker({ now: options.nowMs });
 		const channels = compileChannels(contract);
 		const heartbeat = new Heartbeat(options.heartbeat);

@@ -140,6 +140,11 @@ createServer(delivery, {
 });
 createServer(delivery, {
 	actions: handlers,
+	// @ts-expect-error: no such action
+	may: { call: { contact_drivr: false } },
+});
+createServer(delivery, {
+	actions: handlers,
 	// @ts-expect-error: a rule answers with a boolean
 	may: { subscribe: { lobby: () => "yes" } },
 });

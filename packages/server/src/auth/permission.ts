@@ -2,7 +2,8 @@
  * Who may do what. Rules stand beside channel patterns and action names; where there is no rule, the answer is no. A
  * rule that throws opens no door either, but has not answered: the caller may ask again.
  */
-import type { ChannelParams, ChannelPattern, Contract } from "@tidewire/contract";
+import type { ActionName, ChannelParams, ChannelPattern, Contract } from "@tidewire/contract";
+import { refuseUnknownNames } from "../option-names.ts";
 import { Refusal } from "../refusal.ts";
 import type { User } from "./caller.ts";
 
@@ -31,7 +32,30 @@ export interface Permissions<C extends Contract, U extends User> {
 	readonly publish?: ChannelRules<C, U>;
 	/** Default: whoever may subscribe. */
 	readonly history?: ChannelRules<C, U>;
-	readonly call?: { readonly [action: string]: Rule<CallRuleContext<U>> };
+	readonly call?: { readonly [Name in ActionName<C>]?: Rule<CallRuleContext<U>> };
+}
+
+const CHANNEL_DEEDS = ["subscribe", "publish", "history"] as const;
+
+/**
+ * Throws `ServerError` (`bad_option`) for a rule that nobody would ask: of a pattern that the contract does not have ("*"
+ * is the only one where it declares no channels), or of an action that there is not.
+ */
+export function refuseUnknownRules(
+	may: Permissions<Contract, User>,
+	patterns: readonly string[],
+	actions: readonly string[],
+): void {
+	refuseUnknownNames("may", may, [...CHANNEL_DEEDS, "call"], "kind of permission");
+	for (const deed of CHANNEL_DEEDS) {
+		refuseUnknownNames(
+			`may.${deed}`,
+			may[deed] ?? {},
+			patterns.length === 0 ? ["*"] : patterns,
+			patterns.length === 0 ? "pattern where the contract declares no channels" : "channel pattern of the contract",
+		);
+	}
+	refuseUnknownNames("may.call", may.call ?? {}, actions, "action");
 }
 
 /** Asks a rule. Synchronous where the rule is. Throws or rejects with `Refusal` (`unavailable`) where the rule does. */
