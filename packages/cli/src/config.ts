@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Contract } from "@tidewire/contract";
-import type { ServerOptions, User } from "@tidewire/server";
+import { OPTION_NAMES, refuseUnknownNames, type ServerOptions, type User } from "@tidewire/server";
 import { CliError } from "./error.ts";
 
 /** The contract beside the server's options. */
@@ -27,7 +27,10 @@ export interface LoadedConfig {
 	readonly config: Config;
 }
 
-/** Loads the named file, or the default one where the working directory has it. */
+/**
+ * Loads the named file, or the default one where the working directory has it. Throws `ServerError` (`bad_option`) for a
+ * name in it that nobody reads.
+ */
 export async function loadConfig(name: string | undefined): Promise<LoadedConfig> {
 	const file = resolve(name ?? DEFAULT_FILE);
 	if (!existsSync(file)) {
@@ -40,6 +43,7 @@ export async function loadConfig(name: string | undefined): Promise<LoadedConfig
 	if (typeof config !== "object" || config === null || Array.isArray(config)) {
 		throw new CliError("failure", `${file} has no config as its default export: export default defineConfig({ … })`);
 	}
+	refuseUnknownNames(file, config, ["contract", ...OPTION_NAMES], "option");
 	return { file, config };
 }
 

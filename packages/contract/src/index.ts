@@ -36,4 +36,5 @@ export type {
 	StreamingActionName,
 } from "./infer.ts";
 export { type ChannelParameters, compilePattern, fill, type Pattern } from "./pattern.ts";
+export { nameInBoth } from "./pattern-overlap.ts";
 export { type Issue, type Validation, validate } from "./validate.ts";

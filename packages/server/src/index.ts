@@ -7,6 +7,7 @@ export { ServerError, type ServerErrorCode } from "./errors.ts";
 export type { HttpServer } from "./http/attach.ts";
 export type { Certificate } from "./http/certificate.ts";
 export type { Log } from "./observe/log.ts";
-export type { HeartbeatLimits, Limits, RouteOptions, ServerOptions } from "./options.ts";
+export { refuseUnknownNames } from "./option-names.ts";
+export { type HeartbeatLimits, type Limits, OPTION_NAMES, type RouteOptions, type ServerOptions } from "./options.ts";
 export type { PublishExtras, Publisher, ServerChannel } from "./publisher.ts";
 export { createServer, type Listening, type ListenOptions, type TidewireServer } from "./server.ts";

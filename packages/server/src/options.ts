@@ -108,6 +108,43 @@ export type ServerOptions<C extends Contract = Contract, U extends User = User> 
 		? { readonly actions?: ActionHandlers<C, U> }
 		: { readonly actions: ActionHandlers<C, U> });
 
+/** A record, so that the type checker misses none. */
+const OPTIONS: Readonly<Record<keyof CommonOptions<Contract, User> | "actions", true>> = {
+	authenticate: true,
+	may: true,
+	actions: true,
+	routes: true,
+	path: true,
+	broker: true,
+	apiKey: true,
+	dev: true,
+	allowedOrigins: true,
+	limits: true,
+	heartbeat: true,
+	compression: true,
+	windowMs: true,
+	log: true,
+	node: true,
+	nowMs: true,
+};
+
+/** The options' names, for those who take them together with options of their own. */
+export const OPTION_NAMES: readonly string[] = Object.keys(OPTIONS);
+
+const DEFAULT_LIMITS: Required<Limits> = {
+	maxMessageBytes: 256 * 1024,
+	maxConnections: Number.POSITIVE_INFINITY,
+	maxStreams: 100,
+	maxSubscriptions: 1_000,
+	maxCalls: 100,
+	maxRememberedCalls: 10_000,
+	handshakeTimeoutMs: 10_000,
+	maxLogBytes: 1024 * 1024,
+	maxHistoryPage: 1_000,
+};
+
+const DEFAULT_HEARTBEAT: Required<HeartbeatLimits> = { intervalMs: 30_000, timeoutMs: 5_000 };
+
 export type ResolvedOptions = Omit<CommonOptions<Contract, User>, "limits" | "heartbeat" | "broker" | "compression"> & {
 	readonly limits: Required<Limits>;
 	readonly heartbeat: Required<HeartbeatLimits>;
@@ -133,6 +170,9 @@ function compressionOf(given: boolean | Compression = false): ResolvedCompressio
 	if (given === false) {
 		return undefined;
 	}
+	if (given !== true) {
+		refuseUnknownNames("compression", given, ["threshold", "level"] satisfies (keyof Compression)[], "option");
+	}
 	const alone = { serverNoContextTakeover: true, clientNoContextTakeover: true, clientMaxWindowBits: 15 };
 	try {
 		return resolveCompression({ ...(given === true ? undefined : given), ...alone });
@@ -145,6 +185,9 @@ function compressionOf(given: boolean | Compression = false): ResolvedCompressio
 
 /** Fills in the defaults. Throws `ServerError` (`bad_option`) for what cannot be meant. */
 export function resolveOptions(options: ServerOptions, contract: Contract): ResolvedOptions {
+	refuseUnknownNames("the configuration", options, OPTION_NAMES, "option");
+	refuseUnknownNames("limits", options.limits ?? {}, Object.keys(DEFAULT_LIMITS), "limit");
+	refuseUnknownNames("heartbeat", options.heartbeat ?? {}, Object.keys(DEFAULT_HEARTBEAT), "option");
 	const resolved: ResolvedOptions = {
 		...options,
 		compression: compressionOf(options.compression),
@@ -156,19 +199,8 @@ export function resolveOptions(options: ServerOptions, contract: Contract): Reso
 		windowMs: options.windowMs ?? 300_000,
 		log: options.log ?? SILENT,
 		nowMs: options.nowMs ?? steadyNow,
-		limits: {
-			maxMessageBytes: 256 * 1024,
-			maxConnections: Number.POSITIVE_INFINITY,
-			maxStreams: 100,
-			maxSubscriptions: 1_000,
-			maxCalls: 100,
-			maxRememberedCalls: 10_000,
-			handshakeTimeoutMs: 10_000,
-			maxLogBytes: 1024 * 1024,
-			maxHistoryPage: 1_000,
-			...options.limits,
-		},
-		heartbeat: { intervalMs: 30_000, timeoutMs: 5_000, ...options.heartbeat },
+		limits: { ...DEFAULT_LIMITS, ...options.limits },
+		heartbeat: { ...DEFAULT_HEARTBEAT, ...options.heartbeat },
 	};
 	for (const group of [resolved.limits, resolved.heartbeat, { windowMs: resolved.windowMs }]) {
 		for (const [name, value] of Object.entries(group)) {

@@ -21,6 +21,7 @@ import { Router } from "./http/route.ts";
 import { Upgrader } from "./http/upgrade.ts";
 import { Hub } from "./hub/hub.ts";
 import type { TidewireNode } from "./node.ts";
+import { refuseUnknownNames } from "./option-names.ts";
 import { resolveOptions, type ServerOptions } from "./options.ts";
 import { type Publisher, publisher, type ServerChannel } from "./publisher.ts";
 import { Refusal } from "./refusal.ts";
@@ -99,7 +100,7 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 			connections: new Set<Connection>(),
 			perform: (connection, message) => perform(this.#node, connection, message),
 		};
-		this.#router = new Router(options.path, options.routes);
+		this.#router = new Router(options.path, options.routes, Object.keys(contract.channels));
 		const { maxMessageBytes } = options.limits;
 		this.#upgrader = new Upgrader(this.#node, this.#router, resolveLimits({ maxMessageBytes }));
 		heartbeat.start();
@@ -129,7 +130,9 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 	}
 
 	/** Listens on a port of its own. Rejects with `ServerError` (`cannot_listen`, `bad_certificate`). */
-	async listen({ host = "127.0.0.1", port = 7400, tls }: ListenOptions = {}): Promise<Listening> {
+	async listen(given: ListenOptions = {}): Promise<Listening> {
+		refuseUnknownNames("listen", given, ["host", "port", "tls"] satisfies (keyof ListenOptions)[], "option");
+		const { host = "127.0.0.1", port = 7400, tls } = given;
 		this.#refuseWhenClosing();
 		const name = host.includes(":") ? `[${host}]` : host;
 		const { options, log } = this.#node;

@@ -3,7 +3,7 @@ import { action, channel, contract } from "@tidewire/contract";
 import { describe, expect, it } from "vitest";
 import type { ServerError } from "../src/errors.ts";
 import type { ServerOptions } from "../src/options.ts";
-import { createServer } from "../src/server.ts";
+import { createServer, type ListenOptions } from "../src/server.ts";
 
 const declared = contract({
 	channels: { "order_{orderId}": channel(), "driver_{orderId}": channel(), lobby: channel() },
@@ -21,6 +21,67 @@ function complaint(options: object, of = declared): string {
 		return `${code}: ${message}`;
 	}
 }
+
+describe("an option that nobody would read", () => {
+	it.each([
+		[
+			{ authenticat: () => null },
+			'bad_option: the configuration has "authenticat", which is no option; the nearest is "authenticate"',
+		],
+		[
+			{ limits: { maxMessageSize: 1 } },
+			'bad_option: limits has "maxMessageSize", which is no limit; the nearest is "maxMessageBytes"',
+		],
+		[
+			{ heartbeat: { interval: 1 } },
+			'bad_option: heartbeat has "interval", which is no option; the nearest is "intervalMs"',
+		],
+		[{ compression: { levle: 1 } }, 'bad_option: compression has "levle", which is no option; the nearest is "level"'],
+		[
+			{ routes: { "/track": { chanels: [] } } },
+			'bad_option: route "/track" has "chanels", which is no option; the nearest is "channels"',
+		],
+		[
+			{ actions: { ...actions, cuont() {} } },
+			'bad_option: actions has "cuont", which is no action of the contract; the nearest is "count"',
+		],
+	])("%j", (options, words) => {
+		expect(complaint(options)).toBe(words);
+	});
+
+	it("to listen with neither", async () => {
+		const server = createServer(declared, { actions });
+		const listening = server.listen({ port: 0, hots: "::1" } as ListenOptions);
+		await expect(listening).rejects.toThrow('listen has "hots", which is no option; the nearest is "host"');
+		await server.close();
+	});
+
+	it("but a known one may be undefined", () => {
+		const known = { authenticate: undefined, may: undefined, routes: undefined, limits: undefined, log: undefined };
+		expect(complaint(known)).toBe("none");
+	});
+});
+
+describe("a route to a channel that the contract does not have", () => {
+	it.each([
+		[
+			{ channels: ["ordr_{x}"] },
+			'bad_option: route "/track?id={x}" has "ordr_{x}", which is no channel of the contract; ' +
+				'the nearest is "order_{orderId}" or "lobby"',
+		],
+		[
+			{ publish: "loby" },
+			'bad_option: route "/track?id={x}" has "loby", which is no channel of the contract; the nearest is "lobby"',
+		],
+		[{ channels: ["order_{x}", "order_1", "lobby"], publish: "driver_{x}" }, "none"],
+	])("%j", (route, words) => {
+		expect(complaint({ routes: { "/track?id={x}": route } })).toBe(words);
+	});
+
+	it("any will do where the contract is open", () => {
+		expect(complaint({ routes: { "/track?id={x}": { channels: ["any_{x}"] } } }, contract({}) as never)).toBe("none");
+	});
+});
 
 describe("a rule that would never be asked", () => {
 	it.each([

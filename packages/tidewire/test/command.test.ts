@@ -181,6 +181,7 @@ describe("failures, exit code 1, with the reason", () => {
 		["that throws", "throws.ts", /throws\.ts does not load:\n.*the owner's own mistake/],
 		["with overlapping patterns", "overlapping.ts", /a_\{x\}.*\{y\}_b|\{y\}_b.*a_\{x\}/],
 		["with an option that cannot be meant", "refused-option.ts", /intervalMs/],
+		["with a misspelt name", "misspelt.ts", /misspelt\.ts has "contrac", .* the nearest is "contract"/],
 	])("a config %s", async (_what, file, words) => {
 		const args = ["serve", "--port", "0", "--config", join(configs, file)];
 		expect(await run(...args)).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(words) });

@@ -2,21 +2,25 @@
  * From a request's path and query to channels: what a plain client, which sends no `subscribe`, is subscribed to. A
  * template such as `/track?orderId={orderId}` names parameters; `channels` uses them.
  */
-import { ContractError, compilePattern, fill, type Pattern } from "@tidewire/contract";
+import { ContractError, compilePattern, fill, nameInBoth, type Pattern } from "@tidewire/contract";
 import type { Entrance } from "../connection/connection.ts";
 import { ServerError } from "../errors.ts";
+import { refuseUnknownNames, unknownName } from "../option-names.ts";
 import type { RouteOptions } from "../options.ts";
 
 const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze(Object.create(null));
 /** More `?channel=` than this is no honest request. */
 const MAX_QUERY_CHANNELS = 100;
 
+const ROUTE_OPTIONS = ["channels", "publish"] satisfies (keyof RouteOptions)[];
+
 class Route {
 	readonly path: Pattern;
 	readonly #query: ReadonlyMap<string, string>;
 	readonly #options: RouteOptions;
 
-	constructor(template: string, options: RouteOptions) {
+	constructor(template: string, options: RouteOptions, patterns: readonly string[]) {
+		refuseUnknownNames(`route "${template}"`, options, ROUTE_OPTIONS, "option");
 		const [path = "", query = ""] = template.split("?", 2);
 		if (!path.startsWith("/")) {
 			throw new ServerError("bad_option", `route "${template}" must begin with /`);
@@ -26,7 +30,11 @@ class Route {
 		this.#options = options;
 		const known = new Set([...this.path.parameters, ...this.#query.values()]);
 		for (const channel of [...(options.channels ?? []), ...(options.publish === undefined ? [] : [options.publish])]) {
-			for (const parameter of compilePattern(channel).parameters) {
+			const pattern = compilePattern(channel);
+			if (patterns.length > 0 && !patterns.some((each) => nameInBoth(pattern, compilePattern(each)) !== undefined)) {
+				throw unknownName(`route "${template}"`, channel, patterns, "channel of the contract");
+			}
+			for (const parameter of pattern.parameters) {
 				if (!known.has(parameter)) {
 					throw new ServerError(
 						"bad_option",
@@ -75,10 +83,17 @@ export class Router {
 	readonly #connectPath: string;
 	readonly #routes: readonly Route[];
 
-	/** Throws `ServerError` or `ContractError` for templates that cannot be read. */
-	constructor(connectPath: string, routes: { readonly [template: string]: RouteOptions }) {
+	/**
+	 * `patterns`: the contract's; where there are none, any channel will do. Throws `ServerError` or `ContractError` for
+	 * templates that cannot be read, and for channels that no name of the contract could be.
+	 */
+	constructor(
+		connectPath: string,
+		routes: { readonly [template: string]: RouteOptions },
+		patterns: readonly string[] = [],
+	) {
 		this.#connectPath = connectPath;
-		this.#routes = Object.entries(routes).map(([template, options]) => new Route(template, options));
+		this.#routes = Object.entries(routes).map(([template, options]) => new Route(template, options, patterns));
 	}
 
 	/** Whether a path belongs to this server at all. */
