@@ -317,6 +317,44 @@ describe("S42: calls at work", () => {
 		},
 	);
 
+	it("are also repeats of one: each waits for its reply, and a flood of them is refused, retryable", async () => {
+		let calls = 0;
+		const { promise, resolve } = Promise.withResolvers<void>();
+		const { url } = await withActions(
+			{
+				slow: async () => {
+					calls++;
+					await promise;
+					return "x".repeat(1_000);
+				},
+			},
+			{ limits: { maxCalls: 3 } },
+		);
+		const client = await enveloped(`${url}/connect`);
+		for (let count = 0; count < 1_000; count++) {
+			client.send({ id: 1, action: "slow" });
+		}
+		for (let count = 0; count < 997; count++) {
+			expect(await client.next()).toMatchObject({ ack: 1, error: { code: "limit_reached", retryable: true } });
+		}
+		resolve();
+		const ack = { ack: 1, data: "x".repeat(1_000) };
+		expect([await client.next(), await client.next(), await client.next()]).toEqual([ack, ack, ack]);
+		await client.nothingElse();
+		expect(calls).toBe(1);
+	});
+
+	it("do not keep a repeat of one that is done from its reply", async () => {
+		const { url } = await withActions(
+			{ never: () => new Promise(() => {}), done: () => "done" },
+			{ limits: { maxCalls: 1 } },
+		);
+		const client = await enveloped(`${url}/connect`);
+		const ack = await client.ask({ id: 1, action: "done" });
+		client.send({ id: 2, action: "never" });
+		expect(await client.ask({ id: 1, action: "done" })).toEqual(ack);
+	});
+
 	it("beyond the limit are refused, retryable", async () => {
 		const { url } = await withActions({ never: () => new Promise(() => {}) }, { limits: { maxCalls: 3 } });
 		const client = await enveloped(`${url}/connect`);

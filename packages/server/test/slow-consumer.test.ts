@@ -176,6 +176,40 @@ describe("F14, S40: a client that does not read", () => {
 		expect(await healthy.frame()).toBe("1");
 	});
 
+	it("nor do repeats of a call with a large reply, as many as a chunk holds; it gets them all as it reads", async () => {
+		const { url, server } = await open({
+			may: { call: { big: true } },
+			actions: { big: () => "x".repeat(200_000) } as never,
+		});
+		const healthy = await plain(`${url}/connect`);
+		const slow = new SlowReader(url);
+		await slow.raw.upgrade("/connect", { "Sec-WebSocket-Protocol": "tidewire.v1.json" });
+		slow.stop();
+		const before = await held();
+		slow.raw.send(Buffer.concat(Array.from({ length: 500 }, () => textFrame({ id: 1, action: "big" }))));
+		await healthy.nothingElse();
+		await healthy.nothingElse();
+		expect((await held()) - before).toBeLessThan(24 * MIB);
+		expect(server.connections).toBe(2);
+		const messages = await slow.read((all) => all.filter(({ ack }) => ack === 1).length === 500);
+		expect(messages.filter(({ ack }) => ack === 1)).toHaveLength(500);
+	});
+
+	it("but one that reads is left alone, however much it asks for at once", async () => {
+		const { url } = await open({
+			may: { call: { echo: true } },
+			actions: { echo: ({ input }: { input: unknown }) => [input, "x".repeat(1_000)] } as never,
+			limits: { maxCalls: 10_000 },
+		});
+		const client = await plain(`${url}/connect`);
+		for (let id = 0; id < 10_000; id++) {
+			client.send({ id, action: "echo", input: id });
+		}
+		for (let count = 0; count < 10_000; count++) {
+			expect(await client.next()).toHaveProperty("data");
+		}
+	});
+
 	it("S41: a thousand pages of history are asked for, but none is read: it gets few, and more as it reads", async () => {
 		const { url, server } = await open({ ...OPEN });
 		for (let index = 0; index < 90; index++) {

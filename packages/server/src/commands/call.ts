@@ -10,10 +10,21 @@ import type { CallAtWork, Connection } from "../connection/connection.ts";
 import type { TidewireNode } from "../node.ts";
 import { Refusal } from "../refusal.ts";
 
-/** Holds up what follows until the handler has begun, not until it is done. */
+type Reply = Ack | Failure;
+
+/**
+ * Holds up what follows until the handler has begun, not until it is done; and while the replies of calls before are
+ * not written: what came in one chunk may ask for a thousand times its bytes.
+ */
 export async function call(node: TidewireNode, connection: Connection, message: CallMessage): Promise<void> {
 	const { action, id } = message;
 	const { actions, limits } = node.options;
+	while (connection.congested) {
+		await connection.writable();
+		if (connection.closed) {
+			return;
+		}
+	}
 	if (!Object.hasOwn(actions, action)) {
 		throw new Refusal("not_found", `there is no action "${action}"`);
 	}
@@ -23,25 +34,46 @@ export async function call(node: TidewireNode, connection: Connection, message: 
 	if (declaration?.stream !== undefined && id === undefined) {
 		throw new Refusal("bad_request", `action "${action}" streams its reply, so it needs an id`);
 	}
+	const scope = id === undefined ? undefined : connection.idScope;
+	const key = JSON.stringify([action, id]);
+	const first = scope === undefined ? undefined : node.performed.find(scope, key);
+	if (first !== undefined && !(first instanceof Promise)) {
+		answer(connection, id, first);
+		return;
+	}
+	// A repeat of a call at work waits as that does, and has a reply of its own to come: it counts like any other.
 	if ((connection.calls?.size ?? 0) >= limits.maxCalls) {
 		throw new Refusal("limit_reached", `a connection may have ${limits.maxCalls} calls at work`, { retryable: true });
 	}
-	const run = (): Promise<Ack | Failure> => perform(node, connection, message, declaration, input);
-	const scope = connection.idScope;
-	if (id === undefined || scope === undefined) {
-		void run().then((reply) => answer(connection, id, reply));
-		return;
+	const cancel = new AbortController();
+	if (connection.closed) {
+		// Its end has aborted those that were at work, and this one was not yet.
+		cancel.abort();
 	}
-	const reply = node.performed.once(scope, JSON.stringify([action, id]), run);
+	const run = (): Promise<Reply> => perform(node, connection, message, declaration, input, cancel.signal);
+	const reply = first ?? (scope === undefined ? run() : node.performed.begin(scope, key, run));
 	if (reply === undefined) {
 		throw new Refusal("rate_limited", "too many calls within the window", {
 			retryAfter: node.options.windowMs / 1_000,
 		});
 	}
-	void reply.then((message) => answer(connection, id, message));
+	const atWork: CallAtWork = { id, cancel };
+	connection.calls ??= new Set();
+	connection.calls.add(atWork);
+	void conclude(connection, atWork, reply);
 }
 
-function answer(connection: Connection, id: MessageId | undefined, reply: Ack | Failure): void {
+/** A call is at work until the client takes its reply: those of calls that are done together wait, and are bounded. */
+async function conclude(connection: Connection, atWork: CallAtWork, reply: Promise<Reply>): Promise<void> {
+	const message = await reply;
+	while (connection.congested) {
+		await connection.writable();
+	}
+	connection.calls?.delete(atWork);
+	answer(connection, atWork.id, message);
+}
+
+function answer(connection: Connection, id: MessageId | undefined, reply: Reply): void {
 	if (id !== undefined) {
 		connection.reply(reply);
 	} else if (reply.error !== undefined) {
@@ -86,15 +118,8 @@ async function perform(
 	{ action, id }: CallMessage,
 	declaration: ActionDeclaration | undefined,
 	input: unknown,
-): Promise<Ack | Failure> {
-	const cancel = new AbortController();
-	const atWork: CallAtWork = { id, cancel };
-	connection.calls ??= new Set();
-	connection.calls.add(atWork);
-	if (connection.closed) {
-		// Its end has aborted those that were at work, and this one was not yet.
-		cancel.abort();
-	}
+	signal: AbortSignal,
+): Promise<Reply> {
 	const ack = id ?? 0;
 	try {
 		const result: unknown = await node.options.actions[action]!({
@@ -102,12 +127,12 @@ async function perform(
 			input: input as undefined,
 			params: connection.entrance.params,
 			session: connection.session,
-			signal: cancel.signal,
+			signal,
 			server: node.publisher,
 		});
 		const output =
 			isAsyncIterable(result) && id !== undefined
-				? await stream(connection, id, declaration?.stream, result, cancel.signal)
+				? await stream(connection, id, declaration?.stream, result, signal)
 				: result;
 		const data = await checkOutput(action, declaration?.output, output);
 		return data === undefined ? { ack } : { ack, data };
@@ -117,8 +142,6 @@ async function perform(
 		}
 		node.options.log.error("an action's handler failed", { cause, action });
 		return { ack, error: new Refusal("internal", `action "${action}" failed`).wire };
-	} finally {
-		connection.calls.delete(atWork);
 	}
 }
 
@@ -142,8 +165,10 @@ async function stream(
 			return next.value;
 		}
 		const data = schema === undefined ? next.value : await checkOutput("stream", schema, next.value);
+		while (connection.congested) {
+			await connection.writable();
+		}
 		connection.reply({ reply: id, seq, data });
-		await connection.writable();
 	}
 }
 

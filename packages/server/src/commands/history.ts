@@ -16,7 +16,9 @@ export async function history(node: TidewireNode, connection: Connection, messag
 		return;
 	}
 	// The largest replies there are: who asks for many and reads none gets one.
-	await connection.writable();
+	while (connection.congested) {
+		await connection.writable();
+	}
 	const position = since === undefined ? undefined : parsePosition(since);
 	const limit = Math.min(message.limit ?? DEFAULT_LIMIT, node.options.limits.maxHistoryPage);
 	const after = position?.offset ?? (reverse ? Number.MAX_SAFE_INTEGER : 0);

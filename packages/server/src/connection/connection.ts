@@ -63,6 +63,8 @@ export interface CallAtWork {
 
 /** More messages than this behind one that holds them up, and the transport is not read from. */
 const MAX_HELD_MESSAGES = 256;
+/** More bytes of replies than this behind the next write, and what would add to them waits for that write. */
+const MAX_OUTBOX_BYTES = 256 * 1024;
 /**
  * What one connection may cost others in one turn of the event loop: what comes beyond it waits for the next turn. A
  * good message costs 1.
@@ -93,6 +95,7 @@ export class Connection implements Subscriber {
 	/** Calls at work; made at the first. */
 	calls: Set<CallAtWork> | undefined;
 	#outbox: Uint8Array[] = [];
+	#outboxBytes = 0;
 	/** The turn of the event loop in which something was last received, and what it has cost so far. */
 	#turn = -1;
 	#spent = 0;
@@ -115,6 +118,14 @@ export class Connection implements Subscriber {
 
 	get blocked(): boolean {
 		return this.transport.blocked;
+	}
+
+	/**
+	 * Whether what is asked for should wait, since what was asked for before is not written yet. Not `blocked`: the pong
+	 * that ends that may stand behind the very messages that wait.
+	 */
+	get congested(): boolean {
+		return !this.closed && (this.transport.congested || this.#outboxBytes >= MAX_OUTBOX_BYTES);
 	}
 
 	/** What ids count in: the session, or for plain clients the user; undefined where ids are only echoed. */
@@ -154,7 +165,7 @@ export class Connection implements Subscriber {
 	#takePostponed(): void {
 		const frames = this.#postponed;
 		if (frames === undefined || this.closed || this.transport.congested) {
-			// Where the transport is congested, `unblocked` goes on: replies are bounded by what is read.
+			// Where the transport is congested, `drained` goes on: replies are bounded by what is read.
 			return;
 		}
 		this.#postponed = undefined;
@@ -279,6 +290,7 @@ export class Connection implements Subscriber {
 			return;
 		}
 		const { pending } = this;
+		this.#outboxBytes += frame.length;
 		if (pending !== undefined) {
 			// Gathered before: written before. The flush has this connection on its list already.
 			this.pending = undefined;
@@ -303,26 +315,42 @@ export class Connection implements Subscriber {
 		}
 		const frames = this.#outbox;
 		this.#outbox = [];
+		this.#outboxBytes = 0;
 		if (pending !== undefined) {
 			frames.push(pending.bytes());
 		}
 		this.transport.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames));
+		this.#release();
 	}
 
-	/** The transport takes more again. */
+	/** The transport is not `blocked` any more. */
 	unblocked(): void {
 		this.#home.hub.unblocked(this);
+	}
+
+	/** The transport is not `congested` any more. */
+	drained(): void {
 		this.#takePostponed();
+		this.#release();
+	}
+
+	#release(): void {
+		if (this.#waiting === undefined || this.congested) {
+			return;
+		}
 		const waiting = this.#waiting;
 		this.#waiting = undefined;
-		for (const resolve of waiting ?? []) {
+		for (const resolve of waiting) {
 			resolve();
 		}
 	}
 
-	/** Resolves when the transport takes more, or the connection has ended. */
+	/**
+	 * Resolves when the connection is not congested, or has ended. Whoever has waited with others has to ask again: one
+	 * before it may have filled it.
+	 */
 	writable(): Promise<void> {
-		if (!this.blocked || this.closed) {
+		if (!this.congested) {
 			return Promise.resolve();
 		}
 		this.#waiting ??= [];
@@ -358,6 +386,7 @@ export class Connection implements Subscriber {
 		}
 		this.closed = true;
 		this.#outbox = [];
+		this.#outboxBytes = 0;
 		this.#held = undefined;
 		this.#postponed = undefined;
 		this.#home.hub.leaveAll(this);

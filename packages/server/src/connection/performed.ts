@@ -5,9 +5,12 @@
  */
 import type { Ack, Failure } from "@tidewire/protocol";
 
+type Reply = Ack | Failure;
+
 interface Deed {
 	readonly untilMs: number;
-	readonly reply: Promise<Ack | Failure>;
+	/** A promise while it is at work. */
+	reply: Reply | Promise<Reply>;
 }
 
 export interface PerformedOptions {
@@ -26,28 +29,36 @@ export class Performed {
 		this.#options = options;
 	}
 
+	/** The reply of the first time; undefined where there was none. */
+	find(scope: string, key: string): Reply | Promise<Reply> | undefined {
+		const deeds = this.#scopes.get(scope);
+		if (deeds === undefined) {
+			return undefined;
+		}
+		forget(deeds, this.#options.nowMs());
+		return deeds.get(key)?.reply;
+	}
+
 	/**
-	 * Performs, or gives the reply of the first time. Undefined where the scope has performed so much within the window
-	 * that one more could not be remembered.
+	 * Performs what `find` does not know. Undefined where the scope has performed so much within the window that one more
+	 * could not be remembered.
 	 */
-	once(scope: string, key: string, perform: () => Promise<Ack | Failure>): Promise<Ack | Failure> | undefined {
+	begin(scope: string, key: string, perform: () => Promise<Reply>): Promise<Reply> | undefined {
 		const nowMs = this.#options.nowMs();
 		const deeds = this.#scopes.get(scope) ?? new Map<string, Deed>();
 		forget(deeds, nowMs);
-		const first = deeds.get(key);
-		if (first !== undefined) {
-			return first.reply;
-		}
 		if (deeds.size >= this.#options.maxPerScope) {
 			return undefined;
 		}
 		const reply = perform().then((message) => {
-			if (message.error?.retryable === true) {
+			deed.reply = message;
+			if (message.error?.retryable === true && deeds.get(key) === deed) {
 				deeds.delete(key);
 			}
 			return message;
 		});
-		deeds.set(key, { untilMs: nowMs + this.#options.windowMs, reply });
+		const deed: Deed = { untilMs: nowMs + this.#options.windowMs, reply };
+		deeds.set(key, deed);
 		this.#scopes.set(scope, deeds);
 		return reply;
 	}

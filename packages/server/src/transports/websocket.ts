@@ -169,6 +169,7 @@ export class WebSocketTransport implements Transport, Beating {
 		if (!this.#held) {
 			this.#socket.resume();
 		}
+		this.connection.drained();
 		if (!this.blocked) {
 			this.connection.unblocked();
 		}

@@ -185,6 +185,36 @@ describe("messages of one connection", () => {
 	});
 });
 
+describe("whoever has much to reply", () => {
+	it("waits for the next write, though the transport takes more", async () => {
+		const world = new World();
+		const order: string[] = [];
+		world.connection.reply({ ack: 1, data: "x".repeat(300_000) });
+		expect([world.connection.congested, world.transport.congested]).toEqual([true, false]);
+		const waiting = world.connection.writable().then(() => order.push("writable"));
+		await Promise.resolve();
+		order.push("written");
+		world.connection.write();
+		await waiting;
+		expect(order).toEqual(["written", "writable"]);
+	});
+
+	it("waits for the drain where the write has filled the transport", async () => {
+		const world = new World();
+		const order: string[] = [];
+		world.connection.reply({ ack: 1, data: "x".repeat(300_000) });
+		const waiting = world.connection.writable().then(() => order.push("writable"));
+		world.transport.congested = true;
+		world.connection.write();
+		await turn();
+		order.push("drained");
+		world.transport.congested = false;
+		world.connection.drained();
+		await waiting;
+		expect(order).toEqual(["drained", "writable"]);
+	});
+});
+
 describe("a connection that has ended", () => {
 	it("performs nothing of what was held", async () => {
 		const world = new World();
@@ -212,7 +242,7 @@ describe("a connection that has ended", () => {
 
 	it("lets go of whoever waits for it to be writable, and aborts its calls", async () => {
 		const world = new World();
-		world.transport.blocked = true;
+		world.transport.congested = true;
 		const call = new AbortController();
 		world.connection.calls = new Set([{ id: 1, cancel: call }]);
 		const waiting = world.connection.writable();
@@ -274,7 +304,7 @@ describe("a flood over one connection", () => {
 		await turn();
 		expect(world.performed.length).toBe(before);
 		world.transport.congested = false;
-		world.connection.unblocked();
+		world.connection.drained();
 		while (world.transport.paused) {
 			await turn();
 		}

@@ -237,6 +237,22 @@ describe("a socket that is full", () => {
 		}
 	});
 
+	it("lets replies go on when it has drained: the pong that is missing may stand behind the next request", async () => {
+		const { transport, socket, connection, performed } = new World();
+		socket.full = true;
+		transport.write(Buffer.alloc(256 * KIB));
+		const waiting = connection.writable();
+		const requests = Array.from({ length: 300 }, () => textFrame({ action: "subscribe", channel: "a" }));
+		socket.emit("data", Buffer.concat(requests));
+		expect(socket.paused).toBe(true);
+		socket.drain();
+		await waiting;
+		while (socket.paused) {
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+		expect([performed.length, transport.blocked]).toEqual([300, true]);
+	});
+
 	it("tells those who wait to write, once", async () => {
 		const { transport, socket, connection } = new World();
 		socket.full = true;
