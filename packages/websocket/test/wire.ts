@@ -158,7 +158,7 @@ export function failure(of: Peer): readonly [number, string] | undefined {
 }
 
 /** An unmasked frame as a hub would build it. */
-export function built(opcode: Opcode, payload: Uint8Array): Uint8Array {
+function built(opcode: Opcode, payload: Uint8Array): Uint8Array {
 	const out = new Uint8Array(frameLength(payload.length) + payload.length);
 	out.set(payload, writeFrameHeader(out, 0, opcode, payload.length));
 	return out;

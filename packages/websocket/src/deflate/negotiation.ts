@@ -5,7 +5,7 @@
 import type { Extension } from "../handshake/extensions.ts";
 import type { ResolvedCompression } from "./options.ts";
 
-export const EXTENSION_NAME = "permessage-deflate";
+const EXTENSION_NAME = "permessage-deflate";
 
 /** What both sides have agreed on. */
 export interface DeflateParameters {

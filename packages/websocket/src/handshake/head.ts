@@ -31,7 +31,7 @@ export interface HeadRefusal {
 }
 
 /** As many fields as Node's own server takes by default would be 2,000; browsers send some twenty. */
-export const MAX_FIELDS = 100;
+const MAX_FIELDS = 100;
 
 /** Reads a head without the empty line that ends it, decoded as latin1. Hot: once over every character. */
 export function parseRequestHead(text: string): RequestHead | HeadRefusal {
