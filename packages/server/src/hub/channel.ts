@@ -154,6 +154,6 @@ export function gapFrame(encoding: Encoding, channel: string, from: number, to: 
 		: NOTHING;
 }
 
-export function concatenate(frames: readonly Uint8Array[]): Uint8Array {
+function concatenate(frames: readonly Uint8Array[]): Uint8Array {
 	return frames.length === 1 ? frames[0]! : Buffer.concat(frames);
 }
