@@ -6,7 +6,7 @@ export type { CallRuleContext, ChannelRules, Permissions, Rule, RuleContext } fr
 export { ServerError, type ServerErrorCode } from "./errors.ts";
 export type { HttpServer } from "./http/attach.ts";
 export type { Certificate } from "./http/certificate.ts";
-export type { Log } from "./observe/log.ts";
+export { type Log, SILENT } from "./observe/log.ts";
 export { refuseUnknownNames } from "./option-names.ts";
 export { type HeartbeatLimits, type Limits, OPTION_NAMES, type RouteOptions, type ServerOptions } from "./options.ts";
 export type { PublishExtras, Publisher, ServerChannel } from "./publisher.ts";

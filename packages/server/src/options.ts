@@ -10,7 +10,7 @@ import type { Credentials } from "./auth/credentials.ts";
 import { type Permissions, refuseUnknownRules } from "./auth/permission.ts";
 import { ServerError } from "./errors.ts";
 import { isOrigin } from "./http/origin.ts";
-import { type Log, SILENT } from "./observe/log.ts";
+import { CONSOLE, type Log } from "./observe/log.ts";
 import { refuseUnknownNames } from "./option-names.ts";
 
 export interface Limits {
@@ -94,7 +94,7 @@ interface CommonOptions<C extends Contract, U extends User> {
 	readonly compression?: boolean | Compression;
 	/** For how long a repeated message is recognised, in milliseconds. Default 300,000. */
 	readonly windowMs?: number;
-	/** Default: silent. */
+	/** Default: warnings and errors to the console (stderr), one line each. `SILENT` says nothing. */
 	readonly log?: Log;
 	/** This node's name, in `hello`. Default: random. */
 	readonly node?: string;
@@ -197,7 +197,7 @@ export function resolveOptions(options: ServerOptions, contract: Contract): Reso
 		dev: options.dev ?? false,
 		allowedOrigins: options.allowedOrigins ?? [],
 		windowMs: options.windowMs ?? 300_000,
-		log: options.log ?? SILENT,
+		log: options.log ?? CONSOLE,
 		nowMs: options.nowMs ?? steadyNow,
 		limits: { ...DEFAULT_LIMITS, ...options.limits },
 		heartbeat: { ...DEFAULT_HEARTBEAT, ...options.heartbeat },

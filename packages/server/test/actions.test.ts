@@ -3,13 +3,14 @@ import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { ActionError, type ActionHandlers } from "../src/action-handler.ts";
 import type { User } from "../src/auth/caller.ts";
+import { SILENT } from "../src/observe/log.ts";
 import type { ServerOptions } from "../src/options.ts";
 import { createServer } from "../src/server.ts";
 import { Client, enveloped, MSGPACK_PROTOCOL, open, plain, type Running, run } from "./client.ts";
 
 function withActions(actions: ActionHandlers<never, User>, more: Partial<ServerOptions> = {}): Promise<Running> {
 	const call = Object.fromEntries(Object.keys(actions).map((name) => [name, true]));
-	return open({ ...more, actions: actions as never, may: { call } });
+	return open({ log: SILENT, ...more, actions: actions as never, may: { call } });
 }
 
 describe("an action", () => {
@@ -198,6 +199,19 @@ describe("performed once", () => {
 		const client = await enveloped(`${url}/connect`);
 		expect(await client.ask({ id: 1, action: "flaky" })).toMatchObject({ error: { retryable: true } });
 		expect(await client.ask({ id: 1, action: "flaky" })).toEqual({ ack: 1, data: 2 });
+	});
+
+	it("S42: what sessions that are over have performed is not remembered, however many there were", async () => {
+		const { url } = await withActions({ big: () => "x".repeat(10_000) }, { limits: { maxRememberedBytes: 80_000 } });
+		for (let session = 0; session < 20; session++) {
+			const client = await enveloped(`${url}/connect`);
+			expect(await client.ask({ id: 1, action: "big" })).toHaveProperty("data");
+			expect(await client.ask({ id: 2, action: "big" })).toMatchObject({
+				error: { code: "rate_limited", retryAfter: 300 },
+			});
+			client.socket.close();
+			await client.closed;
+		}
 	});
 
 	it("ids of anonymous plain clients are only echoed: two of them may use the same", async () => {

@@ -2,6 +2,7 @@
 import { type Broker, createMemoryBroker } from "@tidewire/broker";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { SILENT } from "../src/observe/log.ts";
 import type { ServerOptions } from "../src/options.ts";
 import { createServer } from "../src/server.ts";
 import { open, plain, Raw, type Running, refusal, request, run, textFrame } from "./client.ts";
@@ -185,7 +186,7 @@ describe("a broker that refuses", () => {
 				return broker.read(...all);
 			},
 		};
-		const { url, server } = await open({ broker: flaky, dev: true });
+		const { url, server } = await open({ broker: flaky, dev: true, log: SILENT });
 		await server.channel("a").publish(1);
 		const raw = new Raw(url);
 		await raw.upgrade("/connect", { "Sec-WebSocket-Protocol": "tidewire.v1.json" });

@@ -33,6 +33,7 @@ export {
 	ServerError,
 	type ServerErrorCode,
 	type ServerOptions,
+	SILENT,
 	type TidewireServer,
 	type User,
 } from "@tidewire/server";
