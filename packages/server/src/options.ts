@@ -29,6 +29,12 @@ export interface Limits {
 	readonly maxCalls?: number;
 	/** Calls with an id that are remembered of one session within the window; more are refused. Default 10,000. */
 	readonly maxRememberedCalls?: number;
+	/**
+	 * Bytes of the replies to them, as JSON, that are remembered of all sessions within the window, and of one at most an
+	 * eighth; more calls are refused. 256 bytes are counted for each call. Raise it with memory, for many calls with an
+	 * id a second or long replies. Default 64 MiB.
+	 */
+	readonly maxRememberedBytes?: number;
 	/** How long a client has to authenticate, in milliseconds, where `authenticate` wants credentials. Default 10,000. */
 	readonly handshakeTimeoutMs?: number;
 	/** Bytes of a channel's recent messages kept on the node for slow readers, before they read the history. Default 1 MiB. */
@@ -138,6 +144,7 @@ const DEFAULT_LIMITS: Required<Limits> = {
 	maxSubscriptions: 1_000,
 	maxCalls: 100,
 	maxRememberedCalls: 10_000,
+	maxRememberedBytes: 64 * 1024 * 1024,
 	handshakeTimeoutMs: 10_000,
 	maxLogBytes: 1024 * 1024,
 	maxHistoryPage: 1_000,

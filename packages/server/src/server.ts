@@ -94,11 +94,13 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 			performed: new Performed({
 				windowMs: options.windowMs,
 				maxPerScope: options.limits.maxRememberedCalls,
+				maxBytes: options.limits.maxRememberedBytes,
 				nowMs: options.nowMs,
 			}),
 			publisher: publisher(broker, channels),
 			connections: new Set<Connection>(),
 			perform: (connection, message) => perform(this.#node, connection, message),
+			scopeEnded: (scope) => this.#node.performed.drop(scope),
 		};
 		this.#router = new Router(options.path, options.routes, Object.keys(contract.channels));
 		const { maxMessageBytes } = options.limits;

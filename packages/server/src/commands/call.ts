@@ -7,6 +7,7 @@ import type { Ack, CallMessage, Failure, MessageId } from "@tidewire/protocol";
 import { ask } from "../auth/permission.ts";
 import { jsonText } from "../channel-data.ts";
 import type { CallAtWork, Connection } from "../connection/connection.ts";
+import type { Done } from "../connection/performed.ts";
 import type { TidewireNode } from "../node.ts";
 import { Refusal } from "../refusal.ts";
 
@@ -50,10 +51,11 @@ export async function call(node: TidewireNode, connection: Connection, message: 
 		// Its end has aborted those that were at work, and this one was not yet.
 		cancel.abort();
 	}
-	const run = (): Promise<Reply> => perform(node, connection, message, declaration, input, cancel.signal);
-	const reply = first ?? (scope === undefined ? run() : node.performed.begin(scope, key, run));
+	const run = (): Promise<Done> => perform(node, connection, message, declaration, input, cancel.signal);
+	const reply =
+		first ?? (scope === undefined ? run().then(({ reply }) => reply) : node.performed.begin(scope, key, run));
 	if (reply === undefined) {
-		throw new Refusal("rate_limited", "too many calls within the window", {
+		throw new Refusal("rate_limited", "more calls, or longer replies, than are remembered within the window", {
 			retryAfter: node.options.windowMs / 1_000,
 		});
 	}
@@ -119,7 +121,7 @@ async function perform(
 	declaration: ActionDeclaration | undefined,
 	input: unknown,
 	signal: AbortSignal,
-): Promise<Reply> {
+): Promise<Done> {
 	const ack = id ?? 0;
 	try {
 		const result: unknown = await node.options.actions[action]!({
@@ -134,14 +136,14 @@ async function perform(
 			isAsyncIterable(result) && id !== undefined
 				? await stream(connection, id, declaration?.stream, result, signal)
 				: result;
-		const data = await checkOutput(action, declaration?.output, output);
-		return data === undefined ? { ack } : { ack, data };
+		const { value: data, bytes } = await checkOutput(action, declaration?.output, output);
+		return { reply: data === undefined ? { ack } : { ack, data }, bytes };
 	} catch (cause) {
 		if (cause instanceof Refusal) {
-			return { ack, error: cause.wire };
+			return { reply: { ack, error: cause.wire }, bytes: JSON.stringify(cause.wire).length };
 		}
 		node.options.log.error("an action's handler failed", { cause, action });
-		return { ack, error: new Refusal("internal", `action "${action}" failed`).wire };
+		return { reply: { ack, error: new Refusal("internal", `action "${action}" failed`).wire }, bytes: 0 };
 	}
 }
 
@@ -164,7 +166,7 @@ async function stream(
 		if (next.done === true) {
 			return next.value;
 		}
-		const data = schema === undefined ? next.value : await checkOutput("stream", schema, next.value);
+		const data = schema === undefined ? next.value : (await checkOutput("stream", schema, next.value)).value;
 		while (connection.congested) {
 			await connection.writable();
 		}
@@ -191,17 +193,18 @@ function nextUnlessAborted(
 	});
 }
 
-/** An output that breaks its own schema is the server's mistake. */
-async function checkOutput(action: string, schema: Schema | undefined, output: unknown): Promise<unknown> {
+/** What is sent, and how long it is as JSON. An output that breaks its own schema is the server's mistake. */
+async function checkOutput(
+	action: string,
+	schema: Schema | undefined,
+	output: unknown,
+): Promise<{ readonly value: unknown; readonly bytes: number }> {
 	const checked = schema === undefined ? ({ ok: true, value: output } as const) : await validate(schema, output);
 	if (!checked.ok) {
 		throw new TypeError(`the output of "${action}" does not fit its schema: ${JSON.stringify(checked.issues)}`);
 	}
-	if (checked.value !== undefined) {
-		// What has no JSON cannot be sent: better to know before the reply is recorded.
-		jsonText(checked.value);
-	}
-	return checked.value;
+	// What has no JSON cannot be sent: better to know before the reply is recorded.
+	return { value: checked.value, bytes: checked.value === undefined ? 0 : jsonText(checked.value).length };
 }
 
 function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {

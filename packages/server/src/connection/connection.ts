@@ -53,6 +53,8 @@ export interface Home {
 	readonly connections: Set<Connection>;
 	/** What messages are performed by. A promise holds up the messages behind it. */
 	readonly perform: (connection: Connection, message: ClientMessage<Payload>) => Promise<void> | undefined;
+	/** Ids count in this scope no more: its session is over. */
+	readonly scopeEnded: (scope: string) => void;
 }
 
 /** A call whose reply is still to come; ids need not differ. */
@@ -128,10 +130,13 @@ export class Connection implements Subscriber {
 		return !this.closed && (this.transport.congested || this.#outboxBytes >= MAX_OUTBOX_BYTES);
 	}
 
-	/** What ids count in: the session, or for plain clients the user; undefined where ids are only echoed. */
+	/**
+	 * What ids count in: the session, which ends with its connection, or for plain clients the user; undefined where ids
+	 * are only echoed.
+	 */
 	get idScope(): string | undefined {
 		if (this.encoding.codec.enveloped) {
-			return `s:${this.session}`;
+			return this.closed ? undefined : `s:${this.session}`;
 		}
 		return this.caller.user === null ? undefined : `u:${this.caller.user.id}`;
 	}
@@ -384,7 +389,11 @@ export class Connection implements Subscriber {
 		if (this.closed) {
 			return;
 		}
+		const scope = this.encoding.codec.enveloped ? this.idScope : undefined;
 		this.closed = true;
+		if (scope !== undefined) {
+			this.#home.scopeEnded(scope);
+		}
 		this.#outbox = [];
 		this.#outboxBytes = 0;
 		this.#held = undefined;

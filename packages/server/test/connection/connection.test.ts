@@ -36,6 +36,8 @@ const ENTRANCE: Entrance = { params: {}, channels: [], publish: undefined };
 class World {
 	readonly performed: string[] = [];
 	readonly logged: string[] = [];
+	/** Scopes of ids that are over. */
+	readonly ended: string[] = [];
 	/** What an action waits for, by its name. */
 	readonly gates = new Map<string, Promise<void>>();
 	readonly transport = new FakeTransport();
@@ -49,6 +51,7 @@ class World {
 			log: { info() {}, warn() {}, error: (text) => this.logged.push(text) },
 			turn: new Turn(),
 			connections: new Set(),
+			scopeEnded: (scope) => this.ended.push(scope),
 			perform: (_connection, message) => this.#perform(message),
 		};
 		this.connection = new Connection(this.home, this.transport, encoding, "session", ENTRANCE);
@@ -226,6 +229,14 @@ describe("a connection that has ended", () => {
 		await turn();
 		expect(world.performed).toEqual(["slow"]);
 		expect(world.home.connections.size).toBe(0);
+	});
+
+	it("ends its session, in which ids count no more", () => {
+		const world = new World();
+		expect(world.connection.idScope).toBe("s:session");
+		world.connection.ended();
+		world.connection.ended();
+		expect([world.connection.idScope, world.ended]).toEqual([undefined, ["s:session"]]);
 	});
 
 	it("writes what was sent before its close, and nothing after it", async () => {

@@ -7,12 +7,18 @@ const WINDOW = 300_000;
 class World {
 	nowMs = 0;
 	performed = 0;
-	readonly calls = new Performed({ windowMs: WINDOW, maxPerScope: 3, nowMs: () => this.nowMs });
+	readonly calls = new Performed({
+		windowMs: WINDOW,
+		maxPerScope: 3,
+		maxBytes: 80_000,
+		nowMs: () => this.nowMs,
+	});
 
 	call(key: string, reply: Ack | Failure | Promise<Ack | Failure> = { ack: key }, scope = "s:1") {
 		const perform = async () => {
 			this.performed++;
-			return reply;
+			const done = await reply;
+			return { reply: done, bytes: JSON.stringify(done).length };
 		};
 		return this.calls.find(scope, key) ?? this.calls.begin(scope, key, perform);
 	}
@@ -81,6 +87,54 @@ describe("what is performed once", () => {
 		await world.call(key, { ack: key }, key);
 		await world.call(key, { ack: key }, key);
 		expect(world.performed).toBe(1);
+	});
+
+	it("S42: refuses a scope that has its share of all bytes, until they may be forgotten; others are not touched", async () => {
+		const world = new World();
+		await world.call("a", { ack: "a", data: "x".repeat(10_000) });
+		expect(world.call("b")).toBeUndefined();
+		expect(await world.call("a")).toMatchObject({ ack: "a" });
+		expect(await world.call("b", { ack: "b" }, "s:2")).toEqual({ ack: "b" });
+		world.nowMs = WINDOW;
+		expect(await world.call("b")).toEqual({ ack: "b" });
+	});
+
+	it("S42: refuses all where all scopes together have as many bytes as may be; the end of one makes room", async () => {
+		const world = new World();
+		for (let scope = 0; scope < 8; scope++) {
+			await world.call("a", { ack: "a", data: "x".repeat(10_000) }, `s:${scope}`);
+		}
+		expect(world.call("a", { ack: "a" }, "s:new")).toBeUndefined();
+		expect(await world.call("a", { ack: "other" }, "s:7")).toMatchObject({ ack: "a" });
+		world.calls.drop("s:3");
+		expect(await world.call("a", { ack: "a" }, "s:new")).toEqual({ ack: "a" });
+	});
+
+	it("keeps nothing of scopes that have ended, nor of what was at work in them, which still gets its reply", async () => {
+		const world = new World();
+		await world.call("a", { ack: "a", data: "x".repeat(1_000) });
+		const { promise, resolve } = Promise.withResolvers<Ack>();
+		const working = world.call("b", promise);
+		world.calls.drop("s:1");
+		expect(world.calls.bytes).toBe(0);
+		resolve({ ack: "b", data: "x".repeat(1_000) });
+		expect(await working).toMatchObject({ ack: "b" });
+		expect(world.calls.bytes).toBe(0);
+	});
+
+	it("counts no bytes of what is forgotten, is to be tried again, or was forgotten while it was at work", async () => {
+		const world = new World();
+		await world.call("again", { ack: 1, error: { code: "unavailable", message: "later", retryable: true } });
+		expect(world.calls.bytes).toBe(0);
+		await world.call("a", { ack: "a", data: "x".repeat(1_000) });
+		const { promise, resolve } = Promise.withResolvers<Ack>();
+		const working = world.call("b", promise);
+		expect(world.calls.bytes).toBeGreaterThan(1_000);
+		world.nowMs = WINDOW;
+		world.calls.sweep();
+		resolve({ ack: "b", data: "x".repeat(1_000) });
+		await working;
+		expect(world.calls.bytes).toBe(0);
 	});
 
 	it("sweeps scopes that are over", async () => {

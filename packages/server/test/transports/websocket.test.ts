@@ -84,6 +84,7 @@ class World {
 			log: { info() {}, warn() {}, error() {} },
 			turn: new Turn(),
 			connections: new Set(),
+			scopeEnded: () => {},
 			perform: (_connection, message) => {
 				this.performed.push(message.type);
 				return undefined;
