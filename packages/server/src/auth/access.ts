@@ -6,8 +6,8 @@ import type { ChannelRoute } from "@tidewire/contract";
 import { channelNameProblem, isReservedChannel } from "@tidewire/protocol";
 import type { TidewireNode } from "../node.ts";
 import { Refusal } from "../refusal.ts";
-import type { Caller } from "./caller.ts";
-import { ask } from "./permission.ts";
+import type { Caller, User } from "./caller.ts";
+import { ask, type Rule, type RuleContext } from "./permission.ts";
 
 export type Deed = "subscribe" | "publish" | "history";
 
@@ -32,9 +32,7 @@ export function access(
 	if (caller.full) {
 		return route;
 	}
-	const rules =
-		(deed === "history" ? node.may.history : undefined) ?? node.may[deed === "publish" ? deed : "subscribe"];
-	const rule = rules !== undefined && Object.hasOwn(rules, route.pattern) ? rules[route.pattern] : undefined;
+	const rule = ruleOf(node.may, deed, route.pattern);
 	const context = { user: caller.user, channel: name, params: route.params };
 	const allowed = ask(rule, context, (cause) => {
 		node.options.log.error("a permission's rule threw; refused", { cause, deed, pattern: route.pattern });
@@ -43,6 +41,15 @@ export function access(
 		return granted(allowed, deed, name, route);
 	}
 	return allowed.then((answer) => granted(answer, deed, name, route));
+}
+
+/** A pattern that has no rule of its own for history has the one for subscribing. */
+function ruleOf(may: TidewireNode["may"], deed: Deed, pattern: string): Rule<RuleContext<User>> | undefined {
+	const rules = may[deed];
+	if (rules !== undefined && Object.hasOwn(rules, pattern)) {
+		return rules[pattern];
+	}
+	return deed === "history" ? ruleOf(may, "subscribe", pattern) : undefined;
 }
 
 function granted(allowed: boolean, deed: Deed, name: string, route: ChannelRoute): ChannelRoute {

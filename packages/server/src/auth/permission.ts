@@ -30,7 +30,7 @@ export interface CallRuleContext<U extends User> {
 export interface Permissions<C extends Contract, U extends User> {
 	readonly subscribe?: ChannelRules<C, U>;
 	readonly publish?: ChannelRules<C, U>;
-	/** Default: whoever may subscribe. */
+	/** Default, for each pattern without a rule here: whoever may subscribe. */
 	readonly history?: ChannelRules<C, U>;
 	readonly call?: { readonly [Name in ActionName<C>]?: Rule<CallRuleContext<U>> };
 }

@@ -61,13 +61,16 @@ describe("who may", () => {
 		]).toEqual(["yes", "forbidden", "forbidden", "forbidden"]);
 	});
 
-	it("history as subscribe, unless it has rules of its own", async () => {
-		const shared = world({ subscribe: { lobby: true } });
-		const own = world({ subscribe: { lobby: true }, history: { lobby: false } });
-		expect([await shared.code(ANN, "history", "lobby"), await own.code(ANN, "history", "lobby")]).toEqual([
-			"yes",
-			"forbidden",
-		]);
+	it("history as subscribe, unless its pattern has a rule of its own: one rule closes no other pattern", async () => {
+		const subscribe = { lobby: true, "order_{orderId}": true };
+		const shared = world({ subscribe });
+		const own = world({ subscribe, history: { lobby: false } });
+		expect([
+			await shared.code(ANN, "history", "lobby"),
+			await own.code(ANN, "history", "lobby"),
+			await own.code(ANN, "history", "order_1"),
+			await own.code(ANN, "publish", "order_1"),
+		]).toEqual(["yes", "forbidden", "yes", "forbidden"]);
 	});
 
 	it("a rule that throws or rejects has not answered: no, but perhaps later; and it is logged", async () => {
