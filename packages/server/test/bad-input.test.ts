@@ -346,7 +346,7 @@ describe("a client that connects and never speaks", () => {
 		await client.nothingElse();
 	});
 
-	it("nor sends a request: Node's own time-out ends it, and it is no connection of ours", async () => {
+	it("nor sends a request: it is no connection yet, and the listener's time limit is what ends it", async () => {
 		const raw = new Raw(running.url);
 		raw.send("GET /connect HTTP/1.1\r\nHost: x\r\n");
 		await othersAreWell();

@@ -1,5 +1,5 @@
 /**
- * The table of commands: one file for each, with its permission, its effect and its reply together. A command that
+ * Which command performs a message: one file for each, with its permission, its effect and its reply together. A command that
  * returns a promise holds up the messages behind it until that settles; what it leaves running does not.
  */
 import type { ClientMessage, Payload } from "@tidewire/protocol";
