@@ -1,6 +1,6 @@
-/** The README's code compiles as it stands, and stops compiling where it says that it would. */
+/** The code in README and docs compiles as it stands, and stops compiling where the README says that it would. */
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
@@ -19,18 +19,28 @@ export declare const map: { move(lat: number, lng: number): void };
 let folder: string;
 let files: ReadonlyMap<string, string>;
 
+/** The code of a page, by file name: blocks that begin with ```ts name.ts */
+async function codeOf(page: string): Promise<ReadonlyMap<string, string>> {
+	const text = await readFile(join(root, page), "utf8");
+	return new Map([...text.matchAll(/^```ts (\S+)\n(.*?)^```$/gms)].map(([, name, code]) => [name!, code!]));
+}
+
 beforeAll(async () => {
 	// Below the root, so that packages are found.
 	folder = await mkdtemp(join(root, "test", ".readme-"));
-	const readme = await readFile(join(root, "README.md"), "utf8");
-	files = new Map([...readme.matchAll(/^```ts (\S+)\n(.*?)^```$/gms)].map(([, name, code]) => [name!, code!]));
+	files = await codeOf("README.md");
 });
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** What the compiler says of the README's files, with one of them changed. */
-async function compile(changes: Readonly<Record<string, (code: string) => string>> = {}): Promise<string> {
-	const written = new Map([["application.ts", APPLICATION], ...files]);
+/** What the compiler says of a page's files, with one of them changed. */
+async function compile(
+	from: ReadonlyMap<string, string>,
+	changes: Readonly<Record<string, (code: string) => string>> = {},
+): Promise<string> {
+	await rm(folder, { recursive: true });
+	await mkdir(folder);
+	const written = new Map([["application.ts", APPLICATION], ...from]);
 	for (const [name, change] of Object.entries(changes)) {
 		const code = written.get(name) ?? "";
 		expect(change(code)).not.toBe(code);
@@ -51,14 +61,22 @@ describe("the README's code", () => {
 	});
 
 	it("compiles", async () => {
-		expect(await compile()).toBe("");
+		expect(await compile(files)).toBe("");
 	});
 
 	it.each([
 		["a wrong field", "server.ts", "lat: 40.7128", "latitude: 40.7128"],
 		["an unknown action", "page.ts", '"contact_driver"', '"call_driver"'],
 		["a channel that matches no pattern", "page.ts", "order_123", "orders_123"],
-	])("does not compile with %s", async (_what, file, from, to) => {
-		expect(await compile({ [file]: (code) => code.replace(from, to) })).toContain(`${file}(`);
+	])("does not compile with %s", async (_what, file, before, after) => {
+		expect(await compile(files, { [file]: (code) => code.replace(before, after) })).toContain(`${file}(`);
+	});
+});
+
+describe("the code of docs/websocket.md", () => {
+	it("compiles", async () => {
+		const page = await codeOf("docs/websocket.md");
+		expect([...page.keys()]).toEqual(["echo.ts", "client.ts", "streams.ts", "core.ts"]);
+		expect(await compile(page)).toBe("");
 	});
 });
