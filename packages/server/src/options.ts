@@ -168,7 +168,7 @@ export type ResolvedOptions = Omit<CommonOptions<Contract, User>, "limits" | "he
 };
 
 /** Milliseconds since 1970 by a clock that does not jump when the machine's is set. */
-export function steadyNow(): number {
+function steadyNow(): number {
 	return performance.timeOrigin + performance.now();
 }
 
