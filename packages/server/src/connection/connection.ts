@@ -3,15 +3,7 @@
  * written to it. Messages are performed in the order in which they came; what takes its time after it has begun (a
  * broker's answer, an action's handler) does not hold up those behind it.
  */
-import {
-	type ClientMessage,
-	type CloseReason,
-	type Failure,
-	type MessageId,
-	type Payload,
-	ProtocolError,
-	type ServerMessage,
-} from "@tidewire/protocol";
+import type { ClientMessage, CloseReason, Failure, MessageId, Payload, ServerMessage } from "@tidewire/protocol";
 import { type Caller, WAITING } from "../auth/caller.ts";
 import type { Encoding } from "../hub/encoding.ts";
 import type { Hub } from "../hub/hub.ts";
@@ -19,6 +11,7 @@ import type { Pending } from "../hub/pending.ts";
 import type { Subscriber, Subscription } from "../hub/subscription.ts";
 import type { Log } from "../observe/log.ts";
 import { Refusal } from "../refusal.ts";
+import { Intake, type IntakeOwner } from "./intake.ts";
 import type { Turn } from "./turn.ts";
 
 /** What carries a connection's bytes. */
@@ -63,26 +56,9 @@ export interface CallAtWork {
 	readonly cancel: AbortController;
 }
 
-/** More messages than this behind one that holds them up, and the transport is not read from. */
-const MAX_HELD_MESSAGES = 256;
 /** More bytes of replies than this behind the next write, and what would add to them waits for that write. */
 const MAX_OUTBOX_BYTES = 256 * 1024;
-/**
- * What one connection may cost others in one turn of the event loop: what comes beyond it waits for the next turn. A
- * good message costs 1.
- */
-const TURN_BUDGET = 256;
-/** A message that breaks the protocol costs more to answer (two errors with their stacks) than a good one to perform. */
-const FAULT_COST = 8;
-/** More such messages than this, less the good ones between them, and the connection ends. */
-const MAX_FAULTS = 1_000;
-
-interface Frame {
-	readonly bytes: Uint8Array;
-	readonly text: boolean;
-}
-
-export class Connection implements Subscriber {
+export class Connection implements Subscriber, IntakeOwner {
 	readonly #home: Home;
 	readonly transport: Transport;
 	readonly encoding: Encoding;
@@ -98,15 +74,7 @@ export class Connection implements Subscriber {
 	calls: Set<CallAtWork> | undefined;
 	#outbox: Uint8Array[] = [];
 	#outboxBytes = 0;
-	/** The turn of the event loop in which something was last received, and what it has cost so far. */
-	#turn = -1;
-	#spent = 0;
-	#faults = 0;
-	/** Frames beyond this turn's budget, copied; undefined while there are none. */
-	#postponed: Frame[] | undefined;
-	#paused = false;
-	/** Messages that wait for one before them; undefined while none does. */
-	#held: ClientMessage<Payload>[] | undefined;
+	readonly #intake: Intake;
 	/** Resolvers of `writable()`; made at the first. */
 	#waiting: (() => void)[] | undefined;
 
@@ -116,6 +84,7 @@ export class Connection implements Subscriber {
 		this.encoding = encoding;
 		this.session = session;
 		this.entrance = entrance;
+		this.#intake = new Intake(home.turn, this);
 	}
 
 	get blocked(): boolean {
@@ -145,123 +114,12 @@ export class Connection implements Subscriber {
 
 	/** Takes one frame's payload; `bytes` are valid during this call only. */
 	receive(bytes: Uint8Array, text: boolean): void {
-		if (this.closed) {
-			return;
-		}
-		if (this.#postponed !== undefined) {
-			this.#postponed.push({ bytes: bytes.slice(), text });
-			return;
-		}
-		const turn = this.#home.turn.now();
-		if (this.#turn !== turn) {
-			this.#turn = turn;
-			this.#spent = 0;
-		}
-		if (this.#spent >= TURN_BUDGET) {
-			this.#postponed = [{ bytes: bytes.slice(), text }];
-			this.#home.turn.next(() => this.#takePostponed());
-			this.#settleReading();
-			return;
-		}
-		this.#take(bytes, text);
+		this.#intake.receive(bytes, text);
 	}
 
-	/** A new turn, with a budget of its own, for what was postponed. */
-	#takePostponed(): void {
-		const frames = this.#postponed;
-		if (frames === undefined || this.closed || this.transport.congested) {
-			// Where the transport is congested, `drained` goes on: replies are bounded by what is read.
-			return;
-		}
-		this.#postponed = undefined;
-		for (const [index, frame] of frames.entries()) {
-			this.receive(frame.bytes, frame.text);
-			if (this.#postponed !== undefined) {
-				// TypeScript narrows the field to undefined here, but `receive` may have set it.
-				(this.#postponed as Frame[]).push(...frames.slice(index + 1));
-				break;
-			}
-		}
-		this.#settleReading();
-	}
-
-	#take(bytes: Uint8Array, text: boolean): void {
-		let message: ClientMessage<Payload>;
-		try {
-			message = this.encoding.codec.decode(bytes, text);
-		} catch (error) {
-			this.#refuse(error);
-			return;
-		}
-		this.#spent++;
-		this.#faults = Math.max(0, this.#faults - 1);
-		if (this.#held === undefined || message.type === "ping") {
-			// A ping is answered at once, whatever is held up.
-			this.#perform(message);
-		} else {
-			this.#held.push(message);
-			this.#settleReading();
-		}
-	}
-
-	/** Answers what is no message. */
-	#refuse(error: unknown): void {
-		this.#spent += FAULT_COST;
-		const { id } = error instanceof ProtocolError ? error : {};
-		this.fail(id, error instanceof ProtocolError ? new Refusal(error.code, error.message) : error);
-		if (++this.#faults > MAX_FAULTS) {
-			this.close("policy", "too many messages that break the protocol");
-		}
-	}
-
-	/** Reads on, or stops, by what waits to be performed. */
-	#settleReading(): void {
-		const pause = this.#postponed !== undefined || this.heldMessages >= MAX_HELD_MESSAGES;
-		if (pause === this.#paused || this.closed) {
-			return;
-		}
-		this.#paused = pause;
-		if (pause) {
-			this.transport.pause();
-		} else {
-			this.transport.resume();
-		}
-	}
-
-	#perform(message: ClientMessage<Payload>): void {
-		let wait: Promise<void> | undefined;
-		try {
-			wait = this.#home.perform(this, message);
-		} catch (cause) {
-			this.fail(message.id, cause);
-			return;
-		}
-		if (wait !== undefined && message.type !== "ping") {
-			this.#held ??= [];
-			void wait.catch((cause) => this.fail(message.id, cause)).then(() => this.#goOn());
-		}
-	}
-
-	/** Performs what was held, up to the next message that holds up the rest. */
-	#goOn(): void {
-		const held = this.#held ?? [];
-		this.#held = undefined;
-		for (const [index, message] of held.entries()) {
-			if (this.closed) {
-				return;
-			}
-			this.#perform(message);
-			if (this.#held !== undefined) {
-				// TypeScript narrows the field to undefined here, but `#perform` may have set it.
-				(this.#held as ClientMessage<Payload>[]).push(...held.slice(index + 1));
-				break;
-			}
-		}
-		this.#settleReading();
-	}
-
-	get heldMessages(): number {
-		return this.#held?.length ?? 0;
+	/** Begins to perform a message. Throws or rejects where it is refused. */
+	perform(message: ClientMessage<Payload>): Promise<void> | undefined {
+		return this.#home.perform(this, message);
 	}
 
 	// What goes out.
@@ -335,7 +193,7 @@ export class Connection implements Subscriber {
 
 	/** The transport is not `congested` any more. */
 	drained(): void {
-		this.#takePostponed();
+		this.#intake.goOn();
 		this.#release();
 	}
 
@@ -396,8 +254,7 @@ export class Connection implements Subscriber {
 		}
 		this.#outbox = [];
 		this.#outboxBytes = 0;
-		this.#held = undefined;
-		this.#postponed = undefined;
+		this.#intake.discard();
 		this.#home.hub.leaveAll(this);
 		this.#home.connections.delete(this);
 		for (const call of this.calls ?? []) {
