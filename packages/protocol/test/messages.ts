@@ -10,7 +10,10 @@ export const channelName = fc
 	.map((name) => name.normalize("NFC"))
 	.filter((name) => channelNameProblem(name) === undefined);
 
-const text = fc.oneof(awkward, fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 }));
+/** At most 64 bytes, as an id has: one grapheme may take 25. */
+const text = fc
+	.oneof(awkward, fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 }))
+	.filter((drawn) => Buffer.byteLength(drawn) <= 64);
 const id = fc.oneof(text, fc.maxSafeNat());
 const position = fc
 	.tuple(fc.stringMatching(/^[a-z0-9]{1,10}$/), fc.maxSafeNat())
