@@ -1,6 +1,7 @@
 /**
- * A connection after its handshake: bytes in, handler calls out; calls in, bytes out (RFC 6455 §5–§7). It does no I/O,
- * knows no clock, and decides no policy beyond the RFC's and the limits it is given.
+ * A connection after its handshake. This file is its receiving half: bytes in, handler calls out (RFC 6455 §5–§7);
+ * `sender.ts` is the other. It does no I/O, knows no clock, and decides no policy beyond the RFC's and the limits it is
+ * given.
  *
  * Hot file: whole frames are parsed and unmasked in the received chunk and handed on as views of it, without a copy.
  * Only what a chunk's end cuts in two, and fragmented messages, are kept (`partial`, `message`), and no longer than that:
@@ -8,42 +9,28 @@
  */
 import type { MessageCompression } from "./deflate/compression.ts";
 import { WebSocketError } from "./errors.ts";
-import { assertPayload, buildFragment, buildFrame, buildHeader, controlPayload, utf8 } from "./frame/build.ts";
-import { CLOSE, closeBody, parseCloseBody } from "./frame/close.ts";
+import { CLOSE, parseCloseBody } from "./frame/close.ts";
 import { type FrameHeader, headerSize, readHeader } from "./frame/header.ts";
 import { applyMask } from "./frame/mask.ts";
-import { OPCODE, type Opcode, RSV1 } from "./frame/opcode.ts";
+import { OPCODE, RSV1 } from "./frame/opcode.ts";
 import { PartialFrame } from "./frame/partial.ts";
 import { headerViolation, type Violation } from "./frame/rules.ts";
-import type { Handler, Initiator } from "./handler.ts";
+import type { Handler } from "./handler.ts";
 import type { ResolvedLimits } from "./limits.ts";
 import { Assembly, tooLarge } from "./message/assembly.ts";
 import { Passage } from "./message/passage.ts";
 import { checkUtf8, type IsUtf8, isUtf8, UTF8_BOUNDARY } from "./message/utf8.ts";
-import { after, type Phase, type State, stateOf, type Transition } from "./state.ts";
+import { type MaskSource, Sender } from "./sender.ts";
 
 export type Role = "server" | "client";
 
-/** A fresh, unpredictable masking key: any 32 bits (RFC 6455 §5.3). */
-export type MaskSource = () => number;
-
-const EMPTY = new Uint8Array(0);
-const AS_IS_FROM = 16 * 1024;
 /** The header under inspection. Read into locals before any handler is called, so one for all. */
 const header: FrameHeader = { first: 0, masked: false, shortLength: 0, length: 0, topBit: false, key: 0 };
 
-export class Connection<Context> {
-	readonly context: Context;
-	private readonly handler: Handler<Context>;
+export class Connection<Context> extends Sender<Context> {
 	private readonly limits: ResolvedLimits;
-	/** The client's source of masking keys; its absence is the server role. */
-	private readonly mask: MaskSource | undefined;
-	private readonly compression: MessageCompression | undefined;
-	private phase: Phase = "open";
 	private partial: PartialFrame | undefined = undefined;
 	private message: Assembly | Passage | undefined = undefined;
-	/** What the next fragment of a message that is being sent is; undefined while there is none. */
-	private sending: Opcode | undefined = undefined;
 	private deadlineMs: number | undefined = undefined;
 
 	/**
@@ -61,15 +48,8 @@ export class Connection<Context> {
 		if ((role === "client") !== (mask !== undefined)) {
 			throw new WebSocketError("invalid_argument", "a client needs a source of masking keys, a server has none");
 		}
-		this.context = context;
-		this.handler = handler;
+		super(handler, context, mask, compression);
 		this.limits = limits;
-		this.mask = mask;
-		this.compression = compression;
-	}
-
-	get state(): State {
-		return stateOf(this.phase);
 	}
 
 	/** When `checkDeadlines` will give the peer up; undefined while nothing is waited for. */
@@ -106,108 +86,6 @@ export class Connection<Context> {
 		if (phase !== "ended") {
 			this.handler.end(this.context);
 		}
-	}
-
-	/**
-	 * Sends a text message. Bytes must be UTF-8 and are not checked. They are copied, unless they are handed over: then
-	 * they must not change any more, and long ones go to the transport as they are. False: no longer open, nothing was
-	 * sent.
-	 */
-	sendText(text: string | Uint8Array, handOver = false): boolean {
-		assertPayload(text);
-		return this.sendMessage(OPCODE.text, text, handOver);
-	}
-
-	/** Sends a binary message, as `sendText` does. */
-	sendBinary(bytes: Uint8Array, handOver = false): boolean {
-		if (!(bytes instanceof Uint8Array)) {
-			throw new WebSocketError("invalid_argument", `a binary message is a Uint8Array, not ${typeof bytes}`);
-		}
-		return this.sendMessage(OPCODE.binary, bytes, handOver);
-	}
-
-	/**
-	 * Begins a message that is sent in fragments as its data comes; `sendFragment` goes on with it. Until its last, other
-	 * messages throw `WebSocketError` (`message_unfinished`); control frames go between. It is not compressed. False: no
-	 * longer open.
-	 */
-	beginMessage(text: boolean): boolean {
-		this.assertFinished();
-		if (this.phase !== "open") {
-			return false;
-		}
-		this.sending = text ? OPCODE.text : OPCODE.binary;
-		return true;
-	}
-
-	/**
-	 * Sends the next fragment of the message begun last; the bytes are copied, and a text's must be UTF-8 taken together.
-	 * False: no longer open, nothing was sent.
-	 */
-	sendFragment(bytes: Uint8Array, last: boolean): boolean {
-		const opcode = this.sending;
-		if (!(bytes instanceof Uint8Array) || opcode === undefined) {
-			throw new WebSocketError("invalid_argument", "a fragment is a Uint8Array, after beginMessage");
-		}
-		if (this.phase !== "open") {
-			return false;
-		}
-		this.sending = last ? undefined : OPCODE.continuation;
-		const shape = { fin: last, compressed: false };
-		this.handler.write(this.context, buildFragment(opcode, bytes, shape, this.mask?.(), this.handler.allocate));
-		return true;
-	}
-
-	/**
-	 * Writes frames that were built before (`writeFrameHeader`, `MessageCompression.frame`), as they are: whole messages,
-	 * for a server to send to many. False: no longer open, nothing was sent.
-	 */
-	sendRaw(frames: Uint8Array): boolean {
-		this.assertFinished();
-		if (this.phase !== "open") {
-			return false;
-		}
-		this.handler.write(this.context, frames);
-		return true;
-	}
-
-	/** Throws `WebSocketError` (`payload_too_large`) above 125 bytes. False: no longer open, nothing was sent. */
-	ping(payload: string | Uint8Array = EMPTY): boolean {
-		return this.send(OPCODE.ping, controlPayload(payload));
-	}
-
-	/** A pong that nobody asked for (RFC 6455 §5.5.3); pings are answered without it. As `ping`. */
-	pong(payload: string | Uint8Array = EMPTY): boolean {
-		return this.send(OPCODE.pong, controlPayload(payload));
-	}
-
-	/**
-	 * Begins the closing handshake (RFC 6455 §7.1.2). Messages that the peer sent before it knew are not delivered any
-	 * more. Throws `WebSocketError` for a code that may not be sent or a reason above 123 bytes. Nothing happens where
-	 * the connection is no longer open.
-	 */
-	close(code: number = CLOSE.normal, reason = ""): void {
-		const body = closeBody(code, reason);
-		if (this.phase === "open") {
-			this.send(OPCODE.close, body);
-			this.move("close-sent");
-		}
-	}
-
-	/**
-	 * Ends the connection without waiting for the peer's close frame (RFC 6455 §7.1.7): for a policy that was broken.
-	 * Throws as `close` does.
-	 */
-	fail(code: number, reason: string): void {
-		const phase = this.phase;
-		const body = closeBody(code, reason);
-		if (phase !== "open" && phase !== "closing") {
-			return;
-		}
-		if (phase === "open") {
-			this.send(OPCODE.close, body);
-		}
-		this.settle("failed", code, reason, "local", false);
 	}
 
 	/**
@@ -461,78 +339,9 @@ export class Connection<Context> {
 		this.settle(transition, body.code, body.reason, initiator, true);
 	}
 
-	/** It is known now how the connection ended. */
-	private settle(transition: Transition, code: number, reason: string, initiator: Initiator, clean: boolean): void {
-		this.move(transition);
-		this.drop();
-		if (this.phase === "ended") {
-			this.handler.end(this.context);
-		}
-		this.handler.close(this.context, code, reason, initiator, clean);
-	}
-
-	private move(transition: Transition): boolean {
-		const before = this.phase;
-		const next = after(before, transition);
-		if (next === undefined) {
-			return false;
-		}
-		this.phase = next;
-		if (before === "open" && next !== "gone") {
-			this.handler.closing?.(this.context);
-		}
-		return true;
-	}
-
-	private drop(): void {
+	protected override drop(): void {
 		this.partial = undefined;
 		this.message = undefined;
-	}
-
-	/** Throws in the midst of a message that is sent in fragments. */
-	private assertFinished(): void {
-		if (this.sending !== undefined && this.phase === "open") {
-			throw new WebSocketError("message_unfinished", "another message is being sent in fragments (RFC 6455 §5.4)");
-		}
-	}
-
-	/** Sends a whole message, compressed where that was agreed on and gains something. */
-	private sendMessage(opcode: Opcode, payload: string | Uint8Array, handOver: boolean): boolean {
-		this.assertFinished();
-		const { compression } = this;
-		if (this.phase !== "open") {
-			return false;
-		}
-		if (compression === undefined) {
-			return handOver && typeof payload !== "string" ? this.sendAsIs(opcode, payload) : this.send(opcode, payload);
-		}
-		const bytes = typeof payload === "string" ? utf8(payload) : payload;
-		const deflated = compression.deflate(bytes);
-		if (deflated === undefined) {
-			return handOver ? this.sendAsIs(opcode, bytes) : this.send(opcode, bytes);
-		}
-		const shape = { fin: true, compressed: true };
-		this.handler.write(this.context, buildFragment(opcode, deflated, shape, this.mask?.(), this.handler.allocate));
-		return true;
-	}
-
-	/** Sends a frame whose payload is ours: without a copy, where that is dearer than a write of two pieces. */
-	private sendAsIs(opcode: Opcode, payload: Uint8Array): boolean {
-		if (payload.length < AS_IS_FROM || this.mask !== undefined) {
-			return this.send(opcode, payload);
-		}
-		this.handler.write(this.context, buildHeader(opcode, payload.length, this.handler.allocate));
-		this.handler.write(this.context, payload);
-		return true;
-	}
-
-	/** Sends a frame where the connection is open. */
-	private send(opcode: Opcode, payload: string | Uint8Array): boolean {
-		if (this.phase !== "open") {
-			return false;
-		}
-		this.handler.write(this.context, buildFrame(opcode, payload, this.mask?.(), this.handler.allocate));
-		return true;
 	}
 }
 

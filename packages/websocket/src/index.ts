@@ -1,4 +1,4 @@
-export { Connection, type MaskSource, type Role } from "./connection.ts";
+export { Connection, type Role } from "./connection.ts";
 export {
 	type DeflateEngine,
 	type InflateResult,
@@ -33,4 +33,5 @@ export {
 } from "./handshake/request.ts";
 export { formatResponse, parseResponseHead, type ResponseHead } from "./handshake/response.ts";
 export { type Limits, type ResolvedLimits, resolveLimits } from "./limits.ts";
+export type { MaskSource } from "./sender.ts";
 export type { State } from "./state.ts";

@@ -1,6 +1,6 @@
 /**
- * The life of a connection as one table (RFC 6455 §7.1). It holds no connection and does nothing: `connection.ts` acts
- * on what it says.
+ * The life of a connection as one table (RFC 6455 §7.1). It holds no connection and does nothing: `sender.ts` acts on
+ * what it says, for both halves.
  */
 
 /** What the owner sees. */

@@ -1,14 +1,5 @@
 /** The words that the specifications are written in: frames as a peer would send them, and a peer that takes notes. */
-import {
-	Connection,
-	frameLength,
-	type Handler,
-	type Limits,
-	type MessageCompression,
-	type Opcode,
-	resolveLimits,
-	writeFrameHeader,
-} from "../src/index.ts";
+import { Connection, type Handler, type Limits, type MessageCompression, resolveLimits } from "../src/index.ts";
 
 export const TEXT = 1;
 export const BINARY = 2;
@@ -155,11 +146,4 @@ export const client = (limits?: Limits): Peer => peer("client", limits);
 export function failure(of: Peer): readonly [number, string] | undefined {
 	const note = of.notes.find((each) => each[0] === "close");
 	return note?.[0] === "close" && note[3] === "local" && !note[4] ? [note[1], note[2]] : undefined;
-}
-
-/** An unmasked frame as a hub would build it. */
-function built(opcode: Opcode, payload: Uint8Array): Uint8Array {
-	const out = new Uint8Array(frameLength(payload.length) + payload.length);
-	out.set(payload, writeFrameHeader(out, 0, opcode, payload.length));
-	return out;
 }
