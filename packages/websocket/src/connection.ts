@@ -59,7 +59,8 @@ export class Connection<Context> extends Sender<Context> {
 
 	/**
 	 * Takes bytes from the peer and calls the handler for what they complete. The chunk becomes ours: it is unmasked in
-	 * place, and kept where it is part of a longer message. A handler that throws ends the connection with 1011, and what it threw goes on to the caller.
+	 * place, and kept where it is part of a longer message. A handler that throws ends the connection with 1011, and what
+	 * it threw goes on to the caller.
 	 */
 	receive(chunk: Uint8Array): void {
 		let handled = false;
@@ -90,11 +91,11 @@ export class Connection<Context> extends Sender<Context> {
 
 	/**
 	 * To be called now and then once the connection has left `open`, with a clock that does not jump. The first call
-	 * starts the peer's time. True: that time is up, and the transport is to be destroyed.
+	 * starts the peer's time. True: that time is up, and the transport is to be destroyed where there still is one: a peer
+	 * that has closed its half may not take what was written to it.
 	 */
 	checkDeadlines(nowMs: number): boolean {
-		const phase = this.phase;
-		if (phase === "open" || phase === "gone") {
+		if (this.phase === "open") {
 			return false;
 		}
 		this.deadlineMs ??= nowMs + this.limits.closeTimeoutMs;

@@ -214,7 +214,14 @@ describe("time is an argument (A3: half-open peers)", () => {
 		expect(us.notes).toEqual([]);
 		expect(us.connection.checkDeadlines(6_000)).toBe(true);
 		expect(us.notes).toEqual([["close", 1006, "", "local", false], ["end"]]);
-		expect(us.connection.checkDeadlines(9_000)).toBe(false);
+	});
+
+	test("a peer that closes its half and takes no more has its time as well: what was written may never leave", () => {
+		const us = server({ closeTimeoutMs: 5_000 });
+		us.connection.receiveEnd();
+		expect(us.connection.checkDeadlines(1_000)).toBe(false);
+		expect(us.connection.checkDeadlines(6_000)).toBe(true);
+		expect(us.notes).toEqual([["close", 1006, "", "remote", false], ["end"]]);
 	});
 
 	test("a peer that never closes TCP is given up as well, without a second close", () => {

@@ -13,7 +13,7 @@ import {
 	type ResolvedLimits,
 	Connection as WebSocket,
 } from "@tidewire/websocket";
-import { resetSocket } from "@tidewire/websocket/node";
+import { randomMask, resetSocket } from "@tidewire/websocket/node";
 import type { Connection, Transport } from "../connection/connection.ts";
 import type { Beating, Heartbeat } from "../connection/heartbeat.ts";
 import type { WheelItem } from "../connection/wheel.ts";
@@ -134,7 +134,7 @@ export class WebSocketTransport implements Transport, Beating {
 
 	#sendProbe(): void {
 		// Not to be guessed, so that a client cannot say that it has read what it has not.
-		this.#probe = 1 + Math.floor(Math.random() * 0xffff_fffe);
+		this.#probe = randomMask() >>> 0 || 1;
 		this.#beforeProbe = this.#sinceProbe;
 		this.#sinceProbe = 0;
 		this.#beforePing = 0;

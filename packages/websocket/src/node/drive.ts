@@ -58,7 +58,7 @@ let slabUsed = 0;
 /** Whether a frame in the slab may be another socket's than that whose chunk is being received. */
 let slabShared = false;
 
-/** Sockets in their closing handshake, and the one timer for all of them. */
+/** Sockets that are to close: in their closing handshake, or with bytes that the peer does not take. One timer for all. */
 const leaving = new Set<DrivenSocket>();
 let sweeper: NodeJS.Timeout | undefined;
 
@@ -96,20 +96,28 @@ export function driveStream(stream: Http2Stream, connection: Driven): void {
 
 function drive(socket: DrivenSocket, connection: Driven, head: Uint8Array): void {
 	socket[kConnection] = connection;
-	socket.on("error", onError);
+	if (socket.listenerCount("error", onError) === 0) {
+		socket.on("error", onError);
+	}
 	socket.on("close", onClose);
 	socket.on("end", onEnd);
 	socket.on("drain", onDrain);
 	// A flowing socket would emit `head` from within `unshift`; a paused one starts in a later turn.
 	socket.pause();
 	socket.on("data", onData);
-	if (head.length > 0) {
+	const ended = socket.readableEnded;
+	if (head.length > 0 && !ended) {
 		socket.unshift(head);
 	}
 	socket.resume();
-	if (socket.destroyed) {
-		// Its "close" may have gone by already. A second end changes nothing.
-		process.nextTick(() => connection.receiveEnd());
+	if (ended || socket.destroyed) {
+		// Its "end" or "close" may have gone by already, and what came before is here. A second end changes nothing.
+		process.nextTick(() => {
+			if (ended && head.length > 0) {
+				connection.receive(head);
+			}
+			onEnd.call(socket);
+		});
 	}
 }
 
@@ -153,6 +161,8 @@ export function releaseReading(socket: Duplex): void {
 
 function onEnd(this: DrivenSocket): void {
 	this[kConnection]?.receiveEnd();
+	// A peer that has closed its half may still not take what was written to it, and so never let it end.
+	leave(this);
 }
 
 function onClose(this: DrivenSocket): void {
@@ -251,12 +261,19 @@ function end(context: SocketContext): void {
 }
 
 function closing(context: SocketContext): void {
-	leaving.add(context.socket);
 	// The peer's close frame has to be read, whatever has stopped reading; messages are not delivered any more.
 	(context.socket as DrivenSocket)[kHeld] = false;
 	context.socket.resume();
-	// Not unref'd: where the last connection closes, its peer is still given its time, and no more.
-	sweeper ??= setInterval(sweep, SWEEP_MS);
+	leave(context.socket);
+}
+
+/** Gives a socket its time to close. A destroyed one needs none, and its "close" may have gone by. */
+function leave(socket: DrivenSocket): void {
+	if (!socket.destroyed) {
+		leaving.add(socket);
+		// Not unref'd: where the last connection closes, its peer is still given its time, and no more.
+		sweeper ??= setInterval(sweep, SWEEP_MS);
+	}
 }
 
 function sweep(): void {

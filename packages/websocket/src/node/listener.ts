@@ -1,6 +1,6 @@
 /**
- * A listening server that reads upgrade requests itself, which takes half of the CPU time that Node's `http` takes, and
- * hands the sockets of all other requests to an `http.Server`: one port for both.
+ * A listening server that reads upgrade requests itself, strictly and for less memory than Node's `http`, and hands the
+ * sockets of all other requests to an `http.Server`: one port for both.
  *
  * It holds of a connection what has come of its head, in bytes and in time within limits, and nothing after that. It
  * answers nothing but heads that no server should answer otherwise; paths and origins are its caller's.
@@ -74,6 +74,8 @@ export function createListener(options: ListenerOptions): Listener {
 	if (tls === undefined) {
 		server.on("connection", (socket: Socket) => intake.take(socket));
 	} else {
+		// A handshake that fails, or that never ends (S4): unlike `https`, `tls` only tells, and keeps the socket.
+		server.on("tlsClientError", (_cause: Error, socket: TLSSocket) => socket.destroy());
 		server.on("secureConnection", (socket: TLSSocket) => {
 			if (http2 !== undefined && socket.alpnProtocol === "h2") {
 				http2.emit("connection", socket);
@@ -143,7 +145,10 @@ class Intake {
 		}
 	}
 
-	/** Lets go of a socket: another owner has it, or it is gone. */
+	/**
+	 * Lets go of a socket: another owner has it, or it is gone. Its "error" stays heard: the owner may still be making up
+	 * its mind when the peer resets it.
+	 */
 	release(socket: WaitingSocket): void {
 		this.#waiting.delete(socket);
 		if (this.#waiting.size === 0) {
@@ -154,7 +159,6 @@ class Intake {
 		socket.off("data", onHeadData);
 		socket.off("end", onEarlyEnd);
 		socket.off("close", onEarlyEnd);
-		socket.off("error", onError);
 	}
 
 	closeAll(): void {
