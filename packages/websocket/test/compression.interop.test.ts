@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { WebSocketServer, WebSocket as WsClient } from "ws";
+import { requires } from "../../../test/requires.ts";
 import { type CompressionOptions, type Connection, resolveCompression } from "../src/index.ts";
 import { acceptSocket, connectWebSocket, type SocketContext, socketHandler } from "../src/node/index.ts";
 
@@ -106,7 +106,7 @@ describe.each(SETTINGS)("compressed, %s", (_, ours, theirs) => {
 	});
 });
 
-const PYTHON = "/usr/bin/python3";
+const interpreter = requires("python3-websockets");
 const PROGRAM = `
 import asyncio, json, sys
 from websockets.client import connect
@@ -121,19 +121,20 @@ async def main():
 asyncio.run(main())
 `;
 
-test.skipIf(!existsSync(PYTHON))("compressed, Python's websockets as the client", async (context) => {
-	const python = spawn(PYTHON, ["-W", "ignore", "-c", PROGRAM, await echo({ threshold: 0 })]);
-	let out = "";
-	let failed = "";
-	python.stdout.on("data", (chunk: Buffer) => {
-		out += String(chunk);
+interpreter.describe("Python's websockets as the client", () => {
+	test("talks compressed", async () => {
+		const python = spawn(interpreter.path, ["-W", "ignore", "-c", PROGRAM, await echo({ threshold: 0 })]);
+		let out = "";
+		let failed = "";
+		python.stdout.on("data", (chunk: Buffer) => {
+			out += String(chunk);
+		});
+		python.stderr.on("data", (chunk: Buffer) => {
+			failed += String(chunk);
+		});
+		python.stdin.end(JSON.stringify(TEXTS));
+		await new Promise((resolve) => python.once("close", resolve));
+		expect(failed).toBe("");
+		expect(JSON.parse(out)).toEqual(["permessage-deflate", true]);
 	});
-	python.stderr.on("data", (chunk: Buffer) => {
-		failed += String(chunk);
-	});
-	python.stdin.end(JSON.stringify(TEXTS));
-	await new Promise((resolve) => python.once("close", resolve));
-	context.skip(failed.includes("No module named"), "websockets is not installed");
-	expect(failed).toBe("");
-	expect(JSON.parse(out)).toEqual(["permessage-deflate", true]);
 });
