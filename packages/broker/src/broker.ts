@@ -46,6 +46,10 @@ export interface Publication {
 	readonly exclude?: string;
 	/** Milliseconds after which the entry is no longer worth delivering. */
 	readonly ttlMs?: number;
+	/** `data` is not the value but an RFC 7396 patch of the one before it: state channels. */
+	readonly patch?: true;
+	/** The channel in which nodes that have subscribers say what became of the entry; the broker only carries it. */
+	readonly report?: string;
 }
 
 /** One entry of a channel's log. */
@@ -64,10 +68,29 @@ export interface PublishOptions {
 	readonly idempotencyMs?: number;
 	/** Append only while the log's head is here. */
 	readonly ifPosition?: Position;
+	/**
+	 * What the channel amounts to from this entry on (a state channel's value), kept with its offset until the next one
+	 * or the epoch's end, whatever the retention. Stored together with the entry or not at all.
+	 */
+	readonly snapshot?: Uint8Array;
+	/**
+	 * When to append, milliseconds since 1970 by the broker's clock; a time that has passed means now. Until then the
+	 * publication is kept at `durability`. Not together with `ifPosition` or `snapshot`. A repeat of its idempotency key
+	 * is recognised from the moment it is accepted.
+	 */
+	readonly atMs?: number;
 }
 
 export type PublishResult =
-	| { readonly status: "accepted"; readonly position: Position; readonly duplicate: boolean }
+	| {
+			readonly status: "accepted";
+			readonly position: Position;
+			readonly duplicate: boolean;
+			/** How many nodes were told, or undefined where the broker cannot say (or it is a duplicate). */
+			readonly told?: number;
+	  }
+	/** Kept until `atMs`. */
+	| { readonly status: "scheduled"; readonly duplicate: boolean }
 	/** `ifPosition` did not hold; `position` is the present head. */
 	| { readonly status: "conflict"; readonly position: Position };
 
@@ -95,6 +118,23 @@ export interface Page {
 	readonly entries: readonly Entry[];
 }
 
+/** A channel's newest snapshot, read together with its head. */
+export interface Snapshot {
+	readonly epoch: string;
+	readonly head: number;
+	/** The offset that `data` is the value at, and `data`; undefined where none was published in this epoch. */
+	readonly offset?: number;
+	readonly data?: Uint8Array;
+}
+
+export interface ChannelsOptions {
+	/** Only names that begin so. */
+	readonly prefix?: string;
+	/** Only names after this one. */
+	readonly after?: string;
+	readonly limit: number;
+}
+
 /** What a broker tells the node that it belongs to. Callbacks must not throw. */
 export interface BrokerListener {
 	/** New entries of a subscribed channel, ascending. */
@@ -118,6 +158,13 @@ export interface Broker {
 	unsubscribe(channel: string): void;
 	/** Reads a page of what is kept of the channel's log. An unknown channel is an empty log. */
 	read(channel: string, options: ReadOptions): Promise<Page>;
+	/** Reads the channel's newest snapshot. */
+	snapshot(channel: string): Promise<Snapshot>;
+	/**
+	 * Names of the channels that have a log (an epoch that is still alive) or subscribers on any node, in ascending order
+	 * of their UTF-16 units, up to `limit`. Fewer than `limit` say that there are no more.
+	 */
+	channels(options: ChannelsOptions): Promise<readonly string[]>;
 	/** Small records with an expiry: sessions, idempotent replies, leases. */
 	readonly records: Records;
 	/** Ends everything; the broker is not used afterwards. */
@@ -131,6 +178,23 @@ export interface Records {
 	/** Sets the value where there is none; resolves with the present value where there is one. */
 	setIfAbsent(key: string, value: Uint8Array, ttlMs: number): Promise<Uint8Array | undefined>;
 	delete(key: string): Promise<void>;
+	/**
+	 * Compare-and-set: where the present value is `expected` (undefined: there is none), puts `value` in its place
+	 * (undefined: deletes it). Whether it was.
+	 */
+	replace(
+		key: string,
+		expected: Uint8Array | undefined,
+		value: Uint8Array | undefined,
+		ttlMs: number,
+	): Promise<boolean>;
+	/** The live records whose keys begin with `prefix`, ascending by key, from after `after` on, up to `limit`. */
+	list(prefix: string, options: { readonly after?: string; readonly limit: number }): Promise<readonly KeyedRecord[]>;
+}
+
+export interface KeyedRecord {
+	readonly key: string;
+	readonly value: Uint8Array;
 }
 
 /** Why a broker refused. `unavailable` may succeed later; its outcome is unknown where a publish was under way. */

@@ -14,9 +14,11 @@ export {
 	BrokerError,
 	type BrokerErrorCode,
 	type BrokerListener,
+	type ChannelsOptions,
 	type DataEncoding,
 	type Durability,
 	type Entry,
+	type KeyedRecord,
 	type Page,
 	type Position,
 	type Publication,
@@ -25,6 +27,7 @@ export {
 	type ReadOptions,
 	type Records,
 	type Retention,
+	type Snapshot,
 } from "./broker.ts";
 export {
 	createMemoryBroker,

@@ -25,6 +25,8 @@ export interface OutboundEntry {
 	readonly name?: string;
 	readonly key?: string;
 	readonly from?: string;
+	/** `data` is an RFC 7396 patch of the value before it. */
+	readonly patch?: true;
 }
 
 /** The server's half of a wire protocol. */
