@@ -7,6 +7,7 @@ import {
 	type Broker,
 	BrokerError,
 	type BrokerListener,
+	type ChannelsOptions,
 	type Durability,
 	type Page,
 	type Position,
@@ -15,6 +16,7 @@ import {
 	type PublishResult,
 	type ReadOptions,
 	type Records,
+	type Snapshot,
 } from "./broker.ts";
 
 /** One node's subscription to one channel. A later one to the same channel is another object. */
@@ -73,6 +75,12 @@ export class MemoryNode implements Broker {
 				checkRecordKey(key);
 				store.deleteRecord(key);
 			},
+			replace: async () => {
+				throw new BrokerError("unavailable", "not yet");
+			},
+			list: async () => {
+				throw new BrokerError("unavailable", "not yet");
+			},
 		};
 	}
 
@@ -118,6 +126,14 @@ export class MemoryNode implements Broker {
 	async read(channel: string, options: ReadOptions): Promise<Page> {
 		this.#requireOpen();
 		return this.#store.read(channel, options);
+	}
+
+	async snapshot(_channel: string): Promise<Snapshot> {
+		throw new BrokerError("unavailable", "not yet");
+	}
+
+	async channels(_options: ChannelsOptions): Promise<readonly string[]> {
+		throw new BrokerError("unavailable", "not yet");
 	}
 
 	async close(): Promise<void> {

@@ -25,8 +25,11 @@ function setUpCluster(options: MemoryBrokerOptions = {}): { cluster: MemoryClust
 
 async function publish(broker: Broker, channel: string, value: string | Uint8Array, retention = KEEP): Promise<string> {
 	const data = typeof value === "string" ? new TextEncoder().encode(value) : value;
-	const { position } = await broker.publish(channel, { data, encoding: "json" }, { retention });
-	return `${position.epoch}:${position.offset}`;
+	const result = await broker.publish(channel, { data, encoding: "json" }, { retention });
+	if (result.status !== "accepted") {
+		throw new Error(`${result.status}, expected accepted`);
+	}
+	return `${result.position.epoch}:${result.position.offset}`;
 }
 
 async function kept(broker: Broker, channel: string): Promise<readonly Entry[]> {

@@ -86,5 +86,8 @@ async function publish(
 			`channel "${name}" is at ${formatPosition(result.position)}, not at ${ifPosition}`,
 		);
 	}
+	if (result.status === "scheduled") {
+		throw new Error(`channel "${name}": the broker scheduled a publish that has no time`);
+	}
 	return formatPosition(result.position);
 }

@@ -32,6 +32,8 @@ function slowBroker(): { readonly broker: Broker; readonly subscribed: Set<strin
 			subscribed.delete(channel);
 			memory.unsubscribe(channel);
 		},
+		snapshot: (...all) => memory.snapshot(...all),
+		channels: (...all) => memory.channels(...all),
 		read: async (...all) => {
 			await turns(3);
 			return memory.read(...all);

@@ -72,9 +72,20 @@ export async function publish(
 	value: string,
 	options: Partial<PublishOptions> = {},
 ): Promise<Position> {
-	const result = await broker.publish(channel, json(value), { retention: KEEP, ...options });
-	same(result.status, "accepted", `publish of ${value}`);
-	claim(result.status === "accepted" && !result.duplicate, `publish of ${value} was taken for a repeat`);
+	return publishAs(broker, channel, json(value), options);
+}
+
+/** The same with a whole publication. */
+export async function publishAs(
+	broker: Broker,
+	channel: string,
+	publication: Publication,
+	options: Partial<PublishOptions> = {},
+): Promise<Position> {
+	const result = await broker.publish(channel, publication, { retention: KEEP, ...options });
+	const what = `publish of ${textOf(publication.data)}`;
+	claim(result.status === "accepted", `${what}: got ${result.status}, expected accepted`);
+	claim(!result.duplicate, `${what} was taken for a repeat`);
 	return result.position;
 }
 

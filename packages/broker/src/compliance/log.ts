@@ -1,5 +1,5 @@
 /** What a channel's log keeps, counts and gives back. */
-import { bytesOf, claim, json, KEEP, publish, read, refused, same, texts } from "./claims.ts";
+import { bytesOf, claim, json, KEEP, publish, publishAs, read, refused, same, texts } from "./claims.ts";
 import type { CaseTable } from "./subject.ts";
 
 async function publishAll(broker: Parameters<typeof publish>[0], channel: string, values: readonly string[]) {
@@ -198,21 +198,19 @@ export const logCases: CaseTable = {
 	},
 	"an expired entry is absent, and its offset stays above the tail": async ({ broker, advance }) => {
 		await publish(broker, "a", "1");
-		const middle = await broker.publish("a", { ...json("2"), ttlMs: 1_000 }, { retention: KEEP });
+		const middle = await publishAs(broker, "a", { ...json("2"), ttlMs: 1_000 });
 		await publish(broker, "a", "3");
 		await advance!(1_000);
 		const page = await read(broker, "a");
 		same(texts(page.entries), ["1", "3"], "entries");
-		claim(page.tail < middle.position.offset, "the tail passed an expired entry");
+		claim(page.tail < middle.offset, "the tail passed an expired entry");
 		same(texts((await read(broker, "a", { after: Infinity, reverse: true })).entries), ["3", "1"], "reverse");
 	},
 	"a repeat with the same idempotency key appends nothing and gets the first position": async ({ broker }) => {
 		const options = { retention: KEEP, idempotencyKey: "s1:1", idempotencyMs: 1_000 };
-		const first = await broker.publish("a", json("1"), options);
+		const position = await publish(broker, "a", "1", options);
 		const again = await broker.publish("a", json("1"), options);
-		same([first.status, again.status], ["accepted", "accepted"], "status");
-		same(again.position, first.position, "position");
-		claim(again.status === "accepted" && again.duplicate, "the repeat is marked");
+		same(again, { status: "accepted", position, duplicate: true }, "repeat");
 		same(texts((await read(broker, "a")).entries), ["1"], "log");
 	},
 	"repeats that race make one entry": async ({ broker, node }) => {
@@ -221,7 +219,7 @@ export const logCases: CaseTable = {
 		const results = await Promise.all(
 			TEN.map((_, index) => (index % 2 ? broker : other).publish("a", json("1"), options)),
 		);
-		same(new Set(results.map((result) => result.position.offset)).size, 1, "positions");
+		same(new Set(results.map((result) => result.status === "accepted" && result.position.offset)).size, 1, "positions");
 		same(results.filter((result) => result.status === "accepted" && !result.duplicate).length, 1, "first ones");
 		same(texts((await read(broker, "a")).entries), ["1"], "log");
 	},

@@ -114,6 +114,12 @@ async function accept(
 ): Promise<void> {
 	try {
 		const result = await node.broker.publish(channel, publication, options);
+		if (result.status === "scheduled") {
+			if (id !== undefined) {
+				connection.reply({ ack: id });
+			}
+			return;
+		}
 		const position = formatPosition(result.position);
 		if (result.status === "conflict") {
 			throw new Refusal("conflict", `the channel is at ${position}`, { position });

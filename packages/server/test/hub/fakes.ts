@@ -3,10 +3,12 @@ import {
 	type Broker,
 	BrokerError,
 	type BrokerListener,
+	type ChannelsOptions,
 	type Entry,
 	type Page,
 	type Position,
 	type ReadOptions,
+	type Snapshot,
 } from "@tidewire/broker";
 import { jsonServer, plainServer } from "@tidewire/protocol/server";
 import type { Encoding } from "../../src/hub/encoding.ts";
@@ -136,7 +138,7 @@ interface Kept {
 /** Tells at once, answers within the turn; keeps the newest `keep` entries of each channel. */
 export class FakeBroker implements Broker {
 	readonly durability = "memory";
-	readonly channels = new Map<string, Kept>();
+	readonly logs = new Map<string, Kept>();
 	readonly reads: ReadOptions[] = [];
 	keep = Number.POSITIVE_INFINITY;
 	nowMs = 1_000;
@@ -156,10 +158,10 @@ export class FakeBroker implements Broker {
 	}
 
 	log(name: string): Kept {
-		let kept = this.channels.get(name);
+		let kept = this.logs.get(name);
 		if (kept === undefined) {
 			kept = { epoch: "e1", head: 0, entries: [], subscribed: false };
-			this.channels.set(name, kept);
+			this.logs.set(name, kept);
 		}
 		return kept;
 	}
@@ -220,6 +222,16 @@ export class FakeBroker implements Broker {
 			? live.filter(({ offset }) => offset < options.after).reverse()
 			: live.filter(({ offset }) => offset > options.after);
 		return { epoch, head, tail, entries: found.slice(0, Math.min(options.limit, this.pageEntries)) };
+	}
+
+	async snapshot(name: string): Promise<Snapshot> {
+		const { epoch, head } = this.log(name);
+		return { epoch, head };
+	}
+
+	async channels({ prefix = "", after = "", limit }: ChannelsOptions): Promise<readonly string[]> {
+		const names = [...this.logs.keys()].sort();
+		return names.filter((name) => name > after && name.startsWith(prefix)).slice(0, limit);
 	}
 
 	async close(): Promise<void> {}
