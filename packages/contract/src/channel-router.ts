@@ -5,7 +5,7 @@
 import type { Contract } from "./contract.ts";
 import { ContractError } from "./contract-error.ts";
 import { type ChannelDeclaration, channel } from "./declaration.ts";
-import { type ChannelParameters, compilePattern, NO_PARAMETERS, type Pattern } from "./pattern.ts";
+import { type ChannelParameters, compilePattern, isOwnPattern, NO_PARAMETERS, type Pattern } from "./pattern.ts";
 import { nameInBoth } from "./pattern-overlap.ts";
 
 /** What a name belongs to. */
@@ -20,7 +20,10 @@ export interface ChannelRoute {
 export interface ChannelRouter {
 	/** Whether the contract declares no channels, so that every name matches. */
 	readonly open: boolean;
-	/** The route of a name, or undefined where no pattern matches. Does not check that the name itself is valid. */
+	/**
+	 * The route of a name, or undefined where no pattern matches. Does not check that the name itself is valid, or not
+	 * reserved: a caller's own channels ("@user") are not its business, whether declared or not.
+	 */
 	match(name: string): ChannelRoute | undefined;
 }
 
@@ -33,6 +36,10 @@ export function compileChannels(contract: Pick<Contract, "channels">): ChannelRo
 	const all: Pattern[] = [];
 	for (const [source, declaration] of Object.entries(contract.channels)) {
 		const pattern = compilePattern(source);
+		if (isOwnPattern(source)) {
+			// No other pattern matches their names, so they overlap with none.
+			continue;
+		}
 		all.push(pattern);
 		if (pattern.parameters.length === 0) {
 			literals.set(source, Object.freeze({ pattern: source, declaration, params: NO_PARAMETERS }));
@@ -41,7 +48,7 @@ export function compileChannels(contract: Pick<Contract, "channels">): ChannelRo
 		}
 	}
 	refuseOverlaps(all);
-	if (all.length === 0) {
+	if (Object.keys(contract.channels).length === 0) {
 		return { open: true, match: () => OPEN };
 	}
 	return {

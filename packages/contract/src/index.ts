@@ -11,11 +11,16 @@ export {
 	type ChannelOptions,
 	channel,
 	DEFAULT_HISTORY,
+	DEFAULT_STATE,
 	type History,
 	type HistoryOptions,
 	type MaybeSchema,
+	type MaybeState,
 	type Schema,
 	type SlowPolicy,
+	type StateLimits,
+	type StateOf,
+	type StateOptions,
 } from "./declaration.ts";
 export type { Duration } from "./duration.ts";
 export type {
@@ -27,14 +32,27 @@ export type {
 	ChannelInput,
 	ChannelName,
 	ChannelParams,
+	ChannelPatch,
 	ChannelPattern,
 	HandlerInput,
 	HandlerItem,
 	HandlerOutput,
 	HandlerResult,
+	IsState,
+	MergePatch,
 	NameOf,
+	OwnInput,
+	SharedChannelName,
 	StreamingActionName,
 } from "./infer.ts";
-export { type ChannelParameters, compilePattern, fill, type Pattern } from "./pattern.ts";
+export {
+	type ChannelParameters,
+	compilePattern,
+	fill,
+	isOwnPattern,
+	OWN_PATTERNS,
+	type OwnPattern,
+	type Pattern,
+} from "./pattern.ts";
 export { nameInBoth } from "./pattern-overlap.ts";
 export { type Issue, type Validation, validate } from "./validate.ts";

@@ -4,7 +4,8 @@
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Actions, Channels, Contract } from "./contract.ts";
-import type { ActionDeclaration, ChannelDeclaration, MaybeSchema, Schema } from "./declaration.ts";
+import type { ActionDeclaration, ChannelDeclaration, MaybeSchema, Schema, StateLimits } from "./declaration.ts";
+import type { OwnPattern } from "./pattern.ts";
 
 // --- Channels -------------------------------------------------------------------------------------------------------
 
@@ -14,11 +15,44 @@ export type ChannelPattern<C extends Contract> = Keys<C["channels"]>;
 /** The names that can be used: `` `order_${string}` ``. */
 export type ChannelName<C extends Contract> = NameOf<ChannelPattern<C>>;
 
+/** The same without a caller's own channels, which a server reaches by their user. */
+export type SharedChannelName<C extends Contract> = Exclude<ChannelName<C>, NameOf<OwnPattern>>;
+
+/** What a publisher to a user's own channel gives: anything where the contract does not declare it. */
+export type OwnInput<C extends Contract, Own extends OwnPattern> =
+	IsOpen<C["channels"]> extends true
+		? unknown
+		: Own extends keyof C["channels"]
+			? In<C["channels"][Own]["data"]>
+			: unknown;
+
 /** What a subscriber of this channel gets: the schema's output. The channel may be a name or its pattern. */
 export type ChannelData<C extends Contract, Name extends string> = Out<DataSchema<C, Name>>;
 
 /** What a publisher to this channel gives: the schema's input. */
 export type ChannelInput<C extends Contract, Name extends string> = In<DataSchema<C, Name>>;
+
+/** Whether this channel is a state channel, as far as types can say it. */
+export type IsState<C extends Contract, Name extends string> = [ChannelAt<C["channels"], Name>["state"]] extends [
+	StateLimits,
+]
+	? true
+	: false;
+
+/** What a publisher to this state channel may give instead of a whole value. */
+export type ChannelPatch<C extends Contract, Name extends string> = MergePatch<ChannelInput<C, Name>>;
+
+/**
+ * An RFC 7396 patch of a value: members to set, null for those to remove. Anything but an object replaces the value, and
+ * a member that is an object is patched within.
+ */
+export type MergePatch<T> = unknown extends T
+	? unknown
+	: T extends readonly unknown[]
+		? T
+		: T extends object
+			? { readonly [K in keyof T]?: MergePatch<T[K]> | null }
+			: T;
 
 /** The names that a pattern stands for, as far as types can say it. */
 export type NameOf<Pattern extends string> = Pattern extends `${infer Head}{${string}}${infer Tail}`

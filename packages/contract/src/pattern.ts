@@ -67,6 +67,18 @@ export function fill<P extends string>(pattern: P, params: ChannelParams<NoInfer
 	return name as NameOf<P>;
 }
 
+/**
+ * A caller's own channels: "@user" on all of the user's connections, "@device:{device}" on those of one device. A
+ * contract may declare them; they exist without that, too. No other pattern matches their names.
+ */
+export const OWN_PATTERNS = Object.freeze(["@user", "@device:{device}"] as const);
+
+export type OwnPattern = (typeof OWN_PATTERNS)[number];
+
+export function isOwnPattern(source: string): source is OwnPattern {
+	return source === "@user" || source === "@device:{device}";
+}
+
 /** Whether a character ends a parameter. */
 export function isSeparator(character: string): boolean {
 	return character === ":" || character === "/" || character === ".";
@@ -82,8 +94,11 @@ function read(source: string): { readonly literals: readonly string[]; readonly 
 	if (source.length > MAX_PATTERN_CHARACTERS) {
 		refuse(`has ${source.length} characters, at most ${MAX_PATTERN_CHARACTERS}`);
 	}
-	if (source.startsWith("@") || source.startsWith("$")) {
-		throw new ContractError("reserved_name", `channel pattern "${source}": names that begin with @ or $ are reserved`);
+	if ((source.startsWith("@") || source.startsWith("$")) && !isOwnPattern(source)) {
+		throw new ContractError(
+			"reserved_name",
+			`channel pattern "${source}": names that begin with @ or $ are reserved, but for "@user" and "@device:{device}"`,
+		);
 	}
 	if (!source.isWellFormed() || source !== source.normalize("NFC") || CONTROL_CHARACTER.test(source)) {
 		refuse("is not NFC text without control characters, as every channel name is");

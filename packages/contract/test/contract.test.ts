@@ -23,11 +23,33 @@ describe("a contract", () => {
 	it("has the defaults of PROTOCOL.md: 1,000 messages, 1 MiB, 10 minutes, catch-up", () => {
 		expect(channel()).toEqual({
 			data: undefined,
+			state: undefined,
 			history: { messages: 1_000, bytes: 1_048_576, ageMs: 600_000 },
 			slow: "catch-up",
 			maxMessageBytes: undefined,
 			description: undefined,
 		});
+	});
+
+	it("makes a state channel where it is asked to: 256 KiB, 10,000 keys, merged for those who are slow", () => {
+		const limits = { maxBytes: 262_144, maxKeys: 10_000 };
+		expect(channel({ state: true })).toMatchObject({ state: limits, slow: "conflate" });
+		expect(channel({ state: { maxKeys: 5 } }).state).toEqual({ ...limits, maxKeys: 5 });
+		expect(channel({ state: false }).state).toBeUndefined();
+		expect(channel({ state: true, slow: "disconnect" }).slow).toBe("disconnect");
+	});
+
+	it.each(["skip", "catch-up"] as const)(
+		"refuses slow: %s in a state channel: it would leave a value that never was",
+		(slow) => {
+			expect(() => channel({ state: true, slow })).toThrow(`slow is "${slow}" in a state channel`);
+		},
+	);
+
+	it("refuses limits of a state that are none", () => {
+		expect(() => channel({ state: { maxBytes: 0 } })).toThrow("state.maxBytes is 0, but must be a positive integer");
+		expect(() => channel({ state: { maxKeys: 1.5 } })).toThrow("state.maxKeys is 1.5, but must be a positive integer");
+		expect(() => channel({ state: "yes" as never })).toThrow('state is "yes", but must be true or its limits');
 	});
 
 	it("keeps what is not said of a history at its default", () => {
@@ -68,6 +90,21 @@ describe("a contract", () => {
 		expect(overlapping).toThrow(ContractError);
 		expect(overlapping).toThrow('"order_{orderId}" and "{kind}_{id}" can both match "order_x"');
 		expect(() => contract({ channels: { lobby: channel(), "{room}": channel() } })).toThrow('"lobby"');
+	});
+
+	it("declares a caller's own channels beside patterns that their names would fit: these never match them", () => {
+		const declared = contract({
+			channels: { "@user": channel(), "@device:{device}": channel(), "{kind}:{id}": channel(), "{room}": channel() },
+		});
+		const { match, open } = compileChannels(declared);
+		expect(open).toBe(false);
+		expect(match("lobby")?.pattern).toBe("{room}");
+		expect(match("@user")?.pattern).not.toBe("@user");
+	});
+
+	it("is closed to all other channels where it declares a caller's own alone", () => {
+		const { match, open } = compileChannels(contract({ channels: { "@user": channel() } }));
+		expect([open, match("lobby")]).toEqual([false, undefined]);
 	});
 
 	it.each([

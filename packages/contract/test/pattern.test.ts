@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ContractError, compilePattern, fill } from "../src/index.ts";
+import { ContractError, compilePattern, fill, OWN_PATTERNS } from "../src/index.ts";
 
 const paramsOf = (pattern: string, name: string): Record<string, string> | undefined => {
 	const params = compilePattern(pattern).match(name);
@@ -92,8 +92,15 @@ describe("a channel pattern", () => {
 		expect(codeOf(() => compilePattern(source))).toBe("bad_pattern");
 	});
 
-	it.each(["@inbox", "$system", "@{user}"])("%s is refused: a first @ or $ is reserved", (source) => {
-		expect(codeOf(() => compilePattern(source))).toBe("reserved_name");
+	it.each(["@inbox", "$system", "@{user}", "@device:{id}", "@device:a", "@user:{id}", "@users"])(
+		"%s is refused: a first @ or $ is reserved",
+		(source) => {
+			expect(codeOf(() => compilePattern(source))).toBe("reserved_name");
+		},
+	);
+
+	it.each(OWN_PATTERNS)("%s is a caller's own channel, which a contract may declare", (source) => {
+		expect(compilePattern(source).source).toBe(source);
 	});
 });
 
