@@ -11,14 +11,17 @@ import { ContractError } from "./contract-error.ts";
 import type { ActionDeclaration, ChannelDeclaration, MaybeSchema } from "./declaration.ts";
 import {
 	callEnvelope,
+	changeEnvelope,
 	eventEnvelope,
 	FAILED,
 	itemEnvelope,
 	messageEnvelope,
 	PUBLISHED,
+	patchEnvelope,
 	publishEnvelope,
 	replyEnvelope,
 	SHARED_SCHEMAS,
+	stateEnvelope,
 	subscribedEnvelope,
 	subscribeEnvelope,
 } from "./envelope-schema.ts";
@@ -97,7 +100,8 @@ function describeServers(servers: Readonly<Record<string, string>>): Record<stri
 function describeChannel(document: Draft, pattern: Pattern, declaration: ChannelDeclaration): void {
 	const id = freshId(document.channels, pattern.source);
 	const name = { type: "string", pattern: nameExpression(pattern) };
-	const binary = declaration.data === undefined;
+	const { state } = declaration;
+	const binary = declaration.data === undefined && state === undefined;
 	const published = placeSchema(document, `${id}.input`, declaration.data, "input") ?? {};
 	const delivered = placeSchema(document, `${id}.output`, declaration.data, "output") ?? {};
 	document.channels[id] = {
@@ -106,20 +110,33 @@ function describeChannel(document: Draft, pattern: Pattern, declaration: Channel
 		...(pattern.parameters.length === 0 ? {} : { parameters: describeParameters(pattern) }),
 		messages: {
 			message: { summary: "A channel message.", payload: messageEnvelope(name, delivered, binary) },
+			...(state && {
+				state: { summary: "The whole value, and where it stands.", payload: stateEnvelope(name, delivered) },
+				patch: { summary: "A change of the value (RFC 7396).", payload: patchEnvelope(name) },
+			}),
 			event: { summary: "What happened to the subscription.", payload: eventEnvelope(name) },
 			subscribe: request("Start to receive the channel.", subscribeEnvelope(name)),
 			subscribed: answer("From where messages follow.", subscribedEnvelope(name)),
 			publish: request("Publish to the channel.", publishEnvelope(name, published, binary)),
+			...(state && { change: request("Change the value by a patch (RFC 7396).", changeEnvelope(name)) }),
 			published: answer("Where the message stands in the channel.", PUBLISHED),
 			failed: answer("Why it failed.", FAILED),
 		},
 		"x-tidewire-history": describeHistory(declaration),
 		"x-tidewire-slow": declaration.slow,
+		...(state && { "x-tidewire-state": { ...state } }),
 		...describeLimit(declaration.maxMessageBytes),
 	};
-	document.operations[`${id}.deliver`] = operation("send", id, ["message", "event"]);
+	document.operations[`${id}.deliver`] = operation("send", id, [
+		"message",
+		...(state ? ["state", "patch"] : []),
+		"event",
+	]);
 	document.operations[`${id}.subscribe`] = operation("receive", id, ["subscribe"], ["subscribed", "failed"]);
 	document.operations[`${id}.publish`] = operation("receive", id, ["publish"], ["published", "failed"]);
+	if (state) {
+		document.operations[`${id}.change`] = operation("receive", id, ["change"], ["published", "failed"]);
+	}
 }
 
 function describeAction(document: Draft, name: string, declaration: ActionDeclaration): void {

@@ -35,18 +35,48 @@ export interface History {
 
 export const DEFAULT_HISTORY: History = Object.freeze({ messages: 1_000, bytes: 1_048_576, ageMs: 600_000 });
 
-export interface ChannelOptions<Data extends MaybeSchema> {
+/** Bounds of a state channel's value, beside which the channel's other bounds hold. */
+export interface StateOptions {
+	/** The most bytes that the whole value may have as JSON; each change costs work in this order. Default: 256 KiB. */
+	readonly maxBytes?: number;
+	/** The most members that the value may have, counted on its outermost level. Default: 10,000. */
+	readonly maxKeys?: number;
+}
+
+/** The bounds as resolved. */
+export type StateLimits = Readonly<Required<StateOptions>>;
+
+export const DEFAULT_STATE: StateLimits = Object.freeze({ maxBytes: 262_144, maxKeys: 10_000 });
+
+/** What `state` may be in a channel's options. */
+export type MaybeState = boolean | StateOptions | undefined;
+
+/** What becomes of it: limits in a state channel, undefined in any other. */
+export type StateOf<State extends MaybeState> = [State] extends [false | undefined]
+	? undefined
+	: [State] extends [true | StateOptions]
+		? StateLimits
+		: StateLimits | undefined;
+
+export interface ChannelOptions<Data extends MaybeSchema, State extends MaybeState = MaybeState> {
 	/**
 	 * What a message carries. Publishers give the schema's input, subscribers get its output, which travels as JSON or
 	 * MessagePack: so the output must be a value that these can hold. Default: any value, unchecked.
 	 */
 	readonly data?: Data;
+	/**
+	 * Makes it a state channel: the server keeps one value, `data` is the schema of the whole of it, publishers give a
+	 * new value or a patch (RFC 7396), subscribers get the value and then patches. The schema is asked about each value
+	 * that results, so what it puts out must be what it takes. Default: false.
+	 */
+	readonly state?: State;
 	/** What is kept; `false` keeps nothing, and a client that was away gets a gap. Default: `DEFAULT_HISTORY`. */
 	readonly history?: false | HistoryOptions;
 	/**
 	 * What a subscriber gets that is slower than the channel. "catch-up": all that history still holds, then a gap.
 	 * "conflate": the latest message of each key; right for positions and prices. "skip": a gap, then what is new.
-	 * "disconnect": the connection ends. Default: "catch-up".
+	 * "disconnect": the connection ends. Default: "catch-up". In a state channel, "conflate" (one merged patch; the
+	 * default there) and "disconnect" only: the others would leave a subscriber with a value that never was.
 	 */
 	readonly slow?: SlowPolicy;
 	/** The most that one message's data may have, below the server's own limit. Default: the server's limit. */
@@ -55,8 +85,13 @@ export interface ChannelOptions<Data extends MaybeSchema> {
 	readonly description?: string;
 }
 
-export interface ChannelDeclaration<Data extends MaybeSchema = MaybeSchema> {
+export interface ChannelDeclaration<
+	Data extends MaybeSchema = MaybeSchema,
+	State extends StateLimits | undefined = StateLimits | undefined,
+> {
 	readonly data: Data;
+	/** Undefined: no state channel. */
+	readonly state: State;
 	readonly history: false | History;
 	readonly slow: SlowPolicy;
 	/** Undefined: the server's limit. */
@@ -95,18 +130,26 @@ export interface ActionDeclaration<
 // result is used, instead of the parameter's default.
 
 /** Declares a channel. Throws `ContractError` (`bad_option`) for options that cannot be meant. */
-export function channel<Data extends MaybeSchema = undefined>(
-	options: ChannelOptions<Data> = {},
-): ChannelDeclaration<NoInfer<Data>> {
-	const slow = options.slow ?? "catch-up";
+export function channel<Data extends MaybeSchema = undefined, const State extends MaybeState = undefined>(
+	options: ChannelOptions<Data, State> = {},
+): ChannelDeclaration<NoInfer<Data>, StateOf<NoInfer<State>>> {
+	const state = resolveState(options.state);
+	const slow = options.slow ?? (state === undefined ? "catch-up" : "conflate");
 	if (!SLOW_POLICIES.has(slow)) {
 		throw new ContractError(
 			"bad_option",
 			`slow is ${JSON.stringify(slow)}, but must be one of ${[...SLOW_POLICIES].join(", ")}`,
 		);
 	}
+	if (state !== undefined && slow !== "conflate" && slow !== "disconnect") {
+		throw new ContractError(
+			"bad_option",
+			`slow is "${slow}" in a state channel, but whoever is slow gets one merged patch there: "conflate", or "disconnect"`,
+		);
+	}
 	return Object.freeze({
 		data: requireSchema("data", options.data),
+		state: state as StateOf<State>,
 		history: resolveHistory(options.history),
 		slow,
 		maxMessageBytes: requireCount("maxMessageBytes", options.maxMessageBytes),
@@ -132,6 +175,20 @@ export function action<
 }
 
 const SLOW_POLICIES: ReadonlySet<SlowPolicy> = new Set(["catch-up", "conflate", "skip", "disconnect"]);
+
+function resolveState(state: MaybeState): StateLimits | undefined {
+	if (state === undefined || state === false) {
+		return undefined;
+	}
+	if (state !== true && (typeof state !== "object" || state === null)) {
+		throw new ContractError("bad_option", `state is ${JSON.stringify(state)}, but must be true or its limits`);
+	}
+	const { maxBytes, maxKeys } = state === true ? ({} as StateOptions) : state;
+	return Object.freeze({
+		maxBytes: requireCount("state.maxBytes", maxBytes) ?? DEFAULT_STATE.maxBytes,
+		maxKeys: requireCount("state.maxKeys", maxKeys) ?? DEFAULT_STATE.maxKeys,
+	});
+}
 
 function resolveHistory(history: false | HistoryOptions | undefined): false | History {
 	if (history === false) {

@@ -50,6 +50,7 @@ export const SHARED_SCHEMAS: JsonObject = {
 			items: object(["message"], { message: TEXT, path: { type: "array", items: { type: ["string", "integer"] } } }),
 		},
 		position: POSITION,
+		data: { description: "With conflict in a state channel: the present value." },
 	}),
 	Member: object(["id", "user", "since"], {
 		id: TEXT,
@@ -62,6 +63,24 @@ export const SHARED_SCHEMAS: JsonObject = {
 /** A channel message, server to client. `binary`: whether data may also be base64, where no schema speaks against it. */
 export function messageEnvelope(channel: JsonObject, data: JsonObject, binary: boolean): JsonObject {
 	return object(["channel", "offset", "data"], {
+		...entryFields(channel),
+		data,
+		...(binary ? { encoding: { const: "base64" } } : {}),
+	});
+}
+
+/** A change of a state channel's value, server to client. */
+export function patchEnvelope(channel: JsonObject): JsonObject {
+	return object(["channel", "offset", "patch"], { ...entryFields(channel), patch: {} });
+}
+
+/** A state channel's whole value, server to client. */
+export function stateEnvelope(channel: JsonObject, data: JsonObject): JsonObject {
+	return object(["channel", "event", "position"], { channel, event: { const: "state" }, position: POSITION, data });
+}
+
+function entryFields(channel: JsonObject): JsonObject {
+	return {
 		channel,
 		offset: OFFSET,
 		prev: OFFSET,
@@ -69,9 +88,7 @@ export function messageEnvelope(channel: JsonObject, data: JsonObject, binary: b
 		key: TEXT,
 		from: TEXT,
 		time: { type: "number", description: "Seconds since 1970." },
-		data,
-		...(binary ? { encoding: { const: "base64" } } : {}),
-	});
+	};
 }
 
 /** What happens to a subscription, in its place among the channel's messages. */
@@ -94,11 +111,22 @@ export function eventEnvelope(channel: JsonObject): JsonObject {
 
 export function publishEnvelope(channel: JsonObject, data: JsonObject, binary: boolean): JsonObject {
 	return object(["action", "channel", "data"], {
+		...publishFields(channel),
+		data,
+		...(binary ? { encoding: { const: "base64" } } : {}),
+	});
+}
+
+/** A patch of a state channel's value, client to server. */
+export function changeEnvelope(channel: JsonObject): JsonObject {
+	return object(["action", "channel", "patch"], { ...publishFields(channel), patch: {} });
+}
+
+function publishFields(channel: JsonObject): JsonObject {
+	return {
 		id: ID,
 		action: { const: "publish" },
 		channel,
-		data,
-		...(binary ? { encoding: { const: "base64" } } : {}),
 		name: TEXT,
 		key: TEXT,
 		ttl: { type: "number", description: "Seconds." },
@@ -108,7 +136,7 @@ export function publishEnvelope(channel: JsonObject, data: JsonObject, binary: b
 		echo: FLAG,
 		exclude: TEXT,
 		report: FLAG,
-	});
+	};
 }
 
 export const PUBLISHED: JsonObject = {

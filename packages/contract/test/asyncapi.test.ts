@@ -118,6 +118,24 @@ describe("the AsyncAPI document of a contract", () => {
 		expect(document.channels.chat_room_thread).toMatchObject({ "x-tidewire-history": false });
 	});
 
+	it("describes the value, the patches and the bounds of a state channel", () => {
+		const board = asyncapi(
+			contract({ channels: { board: channel({ state: true, data: z.object({ n: z.number() }) }) } }),
+			{
+				title: "Board",
+				version: "1",
+			},
+		);
+		expect(problemsOf(board)).toBeUndefined();
+		expect(board.channels.board).toMatchObject({
+			messages: { state: {}, patch: {}, change: {} },
+			"x-tidewire-state": { maxBytes: 262_144, maxKeys: 10_000 },
+		});
+		expect(board.operations["board.change"]).toMatchObject({ action: "receive" });
+		expect(document.channels.lobby).not.toHaveProperty("x-tidewire-state");
+		expect(document.operations).not.toHaveProperty("lobby.change");
+	});
+
 	it("has the server send messages, and receive publications, with their replies", () => {
 		expect(document.operations["lobby.deliver"]).toMatchObject({ action: "send" });
 		expect(document.operations["lobby.publish"]).toMatchObject({

@@ -15,6 +15,7 @@ import {
 	type ChannelInput,
 	type ChannelName,
 	type ChannelParams,
+	type ChannelPatch,
 	type ChannelPattern,
 	type Contract,
 	channel,
@@ -24,6 +25,8 @@ import {
 	type HandlerItem,
 	type HandlerOutput,
 	type HandlerResult,
+	type IsState,
+	type MergePatch,
 	type NameOf,
 	type StreamingActionName,
 } from "../src/index.ts";
@@ -311,3 +314,34 @@ export const mistakenDeclarations = {
 
 const filled = fill("chat:{room}", { room: "lobby" });
 expectType<Equal<typeof filled, `chat:${string}`>>();
+
+// --- State channels -------------------------------------------------------------------------------------------------
+
+const withState = contract({
+	channels: {
+		"game:{id}": channel({
+			state: true,
+			data: z.object({ score: z.number(), at: z.object({ x: z.number() }).optional() }),
+		}),
+		board: channel({ state: { maxKeys: 100 } }),
+		chat: channel({ state: false, data: z.string() }),
+		lobby: channel(),
+	},
+});
+type State = typeof withState;
+expectType<Equal<IsState<State, "game:1">, true>>();
+expectType<Equal<IsState<State, "board">, true>>();
+expectType<Equal<IsState<State, "chat">, false>>();
+expectType<Equal<IsState<State, "lobby">, false>>();
+expectType<Equal<IsState<Contract, "any">, false>>();
+expectType<
+	Equal<
+		ChannelPatch<State, "game:1">,
+		{ readonly score?: number | null; readonly at?: { readonly x?: number | null } | null | undefined }
+	>
+>();
+expectType<Equal<ChannelPatch<State, "board">, unknown>>();
+expectType<Equal<MergePatch<readonly number[]>, readonly number[]>>();
+expectType<Equal<MergePatch<string | { a: 1 }>, string | { readonly a?: 1 | null }>>();
+// @ts-expect-error: state is true, false or its limits
+channel({ state: "yes" });
