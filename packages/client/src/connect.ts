@@ -147,5 +147,5 @@ function historyOf(channel: string, ack: Ack): History<unknown> {
 	const { position = "", messages: entries = [] } = ack;
 	const epoch = position.replace(/\d*$/, "");
 	const messages = entries.map(({ prev: _, ...entry }) => ({ ...entry, channel, position: epoch + entry.offset }));
-	return { messages, position };
+	return { messages: messages as readonly Message<unknown>[], position };
 }

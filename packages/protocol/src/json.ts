@@ -24,7 +24,7 @@ export const jsonServer: ServerCodec = {
 	},
 	encode: encodeJson,
 	encodeEntry: (channel, entry): Outbound => {
-		const head = `{"channel":${JSON.stringify(channel)},${entryFields(entry)},"data":`;
+		const head = `{"channel":${JSON.stringify(channel)},${entryFields(entry)},${contentName(entry)}:`;
 		return entry.encoding === "json"
 			? { binary: false, head, data: entry.data, tail: "}" }
 			: { binary: false, head: `${head}"${encodeBase64(entry.data)}"`, data: EMPTY, tail: ',"encoding":"base64"}' };
@@ -44,13 +44,18 @@ export function encodeJson(message: ServerMessage): Outbound {
 export function encodeJsonHistory(ack: Ack, entries: readonly OutboundEntry[]): Outbound {
 	const { messages: _, ...rest } = ack;
 	const rows = entries.map((entry) => {
-		const fields = `{${entryFields(entry)},"data":`;
+		const fields = `{${entryFields(entry)},${contentName(entry)}:`;
 		return entry.encoding === "json"
 			? `${fields}${utf8.decode(entry.data)}}`
 			: `${fields}"${encodeBase64(entry.data)}","encoding":"base64"}`;
 	});
 	const head = `${JSON.stringify(rest).slice(0, -1)},"messages":[${rows.join(",")}]}`;
 	return { binary: false, head, data: EMPTY, tail: "" };
+}
+
+/** Under which name an entry's content travels: a state channel's is a value or a patch of one. */
+function contentName({ patch }: OutboundEntry): string {
+	return patch === true ? '"patch"' : '"data"';
 }
 
 /** What an entry carries beside its data. The order is part of no contract, but readers of logs like it stable. */

@@ -154,6 +154,8 @@ export interface WireError {
 	readonly issues?: readonly { readonly message: string; readonly path?: readonly (string | number)[] }[];
 	/** `conflict`: the present position. */
 	readonly position?: string;
+	/** `conflict` in a state channel: the present value, for a caller who may read it. */
+	readonly data?: unknown;
 }
 
 export interface Hello {
@@ -184,9 +186,8 @@ export interface ChannelMessage {
 	readonly encoding?: "base64";
 }
 
-export interface StatePatch {
-	readonly channel: string;
-	readonly offset: number;
+/** A channel message of a state channel that changes the value by an RFC 7396 patch. */
+export interface StatePatch extends Omit<ChannelMessage, "data" | "encoding"> {
 	readonly patch: unknown;
 }
 
@@ -238,7 +239,7 @@ export interface Ack {
 	readonly already?: true;
 	/** The answer to a `subscribe` with `channels`: one row for each, in the order asked. */
 	readonly channels?: readonly (Subscribed | { readonly channel: string; readonly error: WireError })[];
-	readonly messages?: readonly Omit<ChannelMessage, "channel">[];
+	readonly messages?: readonly (Omit<ChannelMessage, "channel"> | Omit<StatePatch, "channel">)[];
 	readonly members?: readonly Member[];
 	readonly count?: number;
 	readonly data?: unknown;

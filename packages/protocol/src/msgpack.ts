@@ -79,7 +79,8 @@ function row(entry: OutboundEntry): Readonly<Record<string, unknown>> {
 	const { offset, previous: prev, name, key, from, encoding } = entry;
 	// Stored JSON was parsed when it was published: it parses.
 	const data: unknown = encoding === "json" ? JSON.parse(utf8Decoder.decode(entry.data)) : entry.data;
-	return { offset, prev, name, key, from, data };
+	const fields = { offset, prev, name, key, from };
+	return entry.patch === true ? { ...fields, patch: data } : { ...fields, data };
 }
 
 function outbound(message: ServerMessage | Readonly<Record<string, unknown>>): Outbound {

@@ -241,16 +241,22 @@ const entry: fc.Arbitrary<OutboundEntry> = fc
 		),
 		fc.oneof(
 			jsonValue.map((value) => ({ encoding: "json" as const, data: bytesOf(JSON.stringify(value)) })),
+			jsonValue.map((value) => ({
+				encoding: "json" as const,
+				data: bytesOf(JSON.stringify(value)),
+				patch: true as const,
+			})),
 			fc.uint8Array().map((data) => ({ encoding: "binary" as const, data })),
 		),
 	)
 	.map(([fields, data]) => ({ ...fields, ...data }));
 
-function received({ previous, data, encoding, ...fields }: OutboundEntry): object {
+/** A state channel's patch travels as `patch`, everything else as `data`. */
+function received({ previous, data, encoding, patch, ...fields }: OutboundEntry): object {
 	return {
 		...fields,
 		...(previous !== undefined && { prev: previous }),
-		data: encoding === "json" ? (JSON.parse(textOf(data)) as unknown) : data,
+		[patch ? "patch" : "data"]: encoding === "json" ? (JSON.parse(textOf(data)) as unknown) : data,
 	};
 }
 
