@@ -50,6 +50,7 @@ export {
 	compilePattern,
 	fill,
 	isOwnPattern,
+	NO_PARAMETERS,
 	OWN_PATTERNS,
 	type OwnPattern,
 	type Pattern,

@@ -7,6 +7,7 @@ import type { Home } from "./connection/connection.ts";
 import type { Heartbeat } from "./connection/heartbeat.ts";
 import type { Performed } from "./connection/performed.ts";
 import type { ResolvedOptions } from "./options.ts";
+import type { OwnChannels } from "./own-channels.ts";
 import type { Publisher } from "./publisher.ts";
 
 export interface TidewireNode extends Home {
@@ -15,6 +16,7 @@ export interface TidewireNode extends Home {
 	readonly options: ResolvedOptions;
 	readonly contract: Contract;
 	readonly channels: ChannelRouter;
+	readonly ownChannels: OwnChannels;
 	readonly may: Permissions<Contract, User>;
 	readonly broker: Broker;
 	readonly heartbeat: Heartbeat;

@@ -23,6 +23,7 @@ import { Hub } from "./hub/hub.ts";
 import type { TidewireNode } from "./node.ts";
 import { refuseUnknownNames } from "./option-names.ts";
 import { resolveOptions, type ServerOptions } from "./options.ts";
+import { OwnChannels } from "./own-channels.ts";
 import { type Publisher, publisher, type ServerChannel } from "./publisher.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -85,6 +86,7 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 			options,
 			contract,
 			channels,
+			ownChannels: new OwnChannels(contract),
 			may: options.may ?? {},
 			broker,
 			hub,

@@ -135,7 +135,7 @@ describe("subscribe", () => {
 		expect(channels).toEqual([
 			{ channel: "a", position, recovered: true },
 			{ channel: "b", position: expect.stringMatching(/:0$/) },
-			{ channel: "@user", error: expect.objectContaining({ code: "not_found" }) },
+			{ channel: "@user", error: expect.objectContaining({ code: "unauthenticated" }) },
 		]);
 		expect(await client.next()).toMatchObject({ channel: "a", data: 2 });
 	});
@@ -221,7 +221,7 @@ describe("publish", () => {
 		const client = await enveloped(`${url}/connect`);
 		client.send({ action: "publish", channel: "a", data: 1 });
 		await client.nothingElse();
-		client.send({ action: "publish", channel: "@user", data: 1 });
+		client.send({ action: "publish", channel: "$x", data: 1 });
 		expect(await client.next()).toMatchObject({ error: { code: "not_found" } });
 	});
 

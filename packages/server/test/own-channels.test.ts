@@ -22,7 +22,7 @@ describe("the broker's channel", () => {
 		expect(brokerNameOf("ann", device("phone-1"))).toBe("@device:ann:phone-1");
 	});
 
-	it.each([
+	it.each<[string, [string, OwnName], [string, OwnName]]>([
 		["a colon in the user's id", ["a:b", device("c")], ["a", device("b:c")]],
 		["a user named like an encoded one", ["a:b", USER], ["a%3Ab", USER]],
 		["a user named @user", ["@user", USER], ["%40user", USER]],
@@ -31,7 +31,7 @@ describe("the broker's channel", () => {
 		["a lone surrogate and what it becomes in UTF-8", ["\ud800", USER], ["\ufffd", USER]],
 		["two long ids with one beginning", [`${"x".repeat(512)}1`, USER], [`${"x".repeat(512)}2`, USER]],
 		["a user and a device of the same name", ["a", USER], ["a", device("a")]],
-	] as const)("differs: %s", (_, left, right) => {
+	])("differs: %s", (_, left, right) => {
 		expect(brokerNameOf(...left)).not.toBe(brokerNameOf(...right));
 	});
 

@@ -2,7 +2,16 @@
  * Who may do what. Rules stand beside channel patterns and action names; where there is no rule, the answer is no. A
  * rule that throws opens no door either, but has not answered: the caller may ask again.
  */
-import type { ActionName, ChannelParams, ChannelPattern, Contract } from "@tidewire/contract";
+import {
+	type ActionName,
+	type ChannelParams,
+	type ChannelPattern,
+	type Contract,
+	isOwnPattern,
+	OWN_PATTERNS,
+	type OwnPattern,
+} from "@tidewire/contract";
+import { ServerError } from "../errors.ts";
 import { refuseUnknownNames } from "../option-names.ts";
 import { Refusal } from "../refusal.ts";
 import type { User } from "./caller.ts";
@@ -18,7 +27,12 @@ export interface RuleContext<U extends User, Pattern extends string = string> {
 export type Rule<Context> = boolean | ((context: Context) => boolean | Promise<boolean>);
 
 export type ChannelRules<C extends Contract, U extends User> = {
-	readonly [Pattern in ChannelPattern<C>]?: Rule<RuleContext<U, Pattern>>;
+	readonly [Pattern in Exclude<ChannelPattern<C>, OwnPattern>]?: Rule<RuleContext<U, Pattern>>;
+};
+
+/** Beside the contract's channels, declared or not: the caller's own, which nobody publishes to without a rule. */
+export type PublishRules<C extends Contract, U extends User> = {
+	readonly [Pattern in ChannelPattern<C> | OwnPattern]?: Rule<RuleContext<U, Pattern>>;
 };
 
 export interface CallRuleContext<U extends User> {
@@ -28,8 +42,9 @@ export interface CallRuleContext<U extends User> {
 
 /** `call` without a rule: any authenticated user may call; the handler may refuse more. */
 export interface Permissions<C extends Contract, U extends User> {
+	/** A caller's own channels (`@user`, `@device:…`) need no rule: who is somebody always may. */
 	readonly subscribe?: ChannelRules<C, U>;
-	readonly publish?: ChannelRules<C, U>;
+	readonly publish?: PublishRules<C, U>;
 	/** Default, for each pattern without a rule here: whoever may subscribe. */
 	readonly history?: ChannelRules<C, U>;
 	readonly call?: { readonly [Name in ActionName<C>]?: Rule<CallRuleContext<U>> };
@@ -48,10 +63,16 @@ export function refuseUnknownRules(
 ): void {
 	refuseUnknownNames("may", may, [...CHANNEL_DEEDS, "call"], "kind of permission");
 	for (const deed of CHANNEL_DEEDS) {
+		const rules = may[deed] ?? {};
+		const own = Object.keys(rules).find(isOwnPattern);
+		if (own !== undefined && deed !== "publish") {
+			throw new ServerError("bad_option", `may.${deed} has "${own}", but a user always may: nobody else can mean it`);
+		}
+		const known = patterns.length === 0 ? ["*"] : patterns;
 		refuseUnknownNames(
 			`may.${deed}`,
-			may[deed] ?? {},
-			patterns.length === 0 ? ["*"] : patterns,
+			rules,
+			[...known, ...OWN_PATTERNS],
 			patterns.length === 0 ? "pattern where the contract declares no channels" : "channel pattern of the contract",
 		);
 	}

@@ -11,7 +11,7 @@ const MAX_PAGE_BYTES = 1024 * 1024;
 
 export async function history(node: TidewireNode, connection: Connection, message: HistoryMessage): Promise<void> {
 	const { id, channel, since, reverse = false } = message;
-	await access(node, connection.caller, "history", channel);
+	const { name } = await access(node, connection.caller, "history", channel);
 	if (id === undefined) {
 		return;
 	}
@@ -23,7 +23,7 @@ export async function history(node: TidewireNode, connection: Connection, messag
 	const limit = Math.min(message.limit ?? DEFAULT_LIMIT, node.options.limits.maxHistoryPage);
 	const after = position?.offset ?? (reverse ? Number.MAX_SAFE_INTEGER : 0);
 	const page = await node.broker
-		.read(channel, { after, limit, maxBytes: MAX_PAGE_BYTES, reverse })
+		.read(name, { after, limit, maxBytes: MAX_PAGE_BYTES, reverse })
 		.catch((cause: unknown) => Promise.reject(brokerRefusal(cause)));
 	if (position !== undefined && position.epoch !== page.epoch) {
 		const head = formatPosition({ epoch: page.epoch, offset: page.head });

@@ -4,9 +4,8 @@
  */
 
 import { BrokerError, type Publication, type PublishOptions } from "@tidewire/broker";
-import type { ChannelRoute } from "@tidewire/contract";
 import { type BareMessage, formatPosition, type Payload, type PublishMessage, parsePosition } from "@tidewire/protocol";
-import { access } from "../auth/access.ts";
+import { type Access, access } from "../auth/access.ts";
 import { type CheckedData, checkData } from "../channel-data.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { TidewireNode } from "../node.ts";
@@ -31,12 +30,12 @@ export function publish(node: TidewireNode, connection: Connection, message: Pub
 	if (message.echo === false && message.exclude !== undefined) {
 		throw new Refusal("bad_request", "echo: false and exclude cannot be used together");
 	}
-	const route = access(node, connection.caller, "publish", message.channel);
+	const found = access(node, connection.caller, "publish", message.channel);
 	// Synchronous as long as rule and schema are, so that a burst of publishes becomes one write to each subscriber.
-	if (route instanceof Promise) {
-		return route.then((found) => check(node, connection, message, found, data));
+	if (found instanceof Promise) {
+		return found.then((later) => check(node, connection, message, later, data));
 	}
-	return check(node, connection, message, route, data);
+	return check(node, connection, message, found, data);
 }
 
 /** Plain clients: a message without `action` goes to the channel that the route names. */
@@ -56,24 +55,18 @@ function check(
 	node: TidewireNode,
 	connection: Connection,
 	message: Publish,
-	route: ChannelRoute,
+	to: Access,
 	data: Payload,
 ): Promise<void> | undefined {
-	const checked = checkData(route, data);
+	const checked = checkData(to.route, data);
 	if (checked instanceof Promise) {
-		return checked.then((result) => append(node, connection, message, route, result));
+		return checked.then((result) => append(node, connection, message, to, result));
 	}
-	append(node, connection, message, route, checked);
+	append(node, connection, message, to, checked);
 	return undefined;
 }
 
-function append(
-	node: TidewireNode,
-	connection: Connection,
-	message: Publish,
-	route: ChannelRoute,
-	data: CheckedData,
-): void {
+function append(node: TidewireNode, connection: Connection, message: Publish, to: Access, data: CheckedData): void {
 	if (!data.ok) {
 		throw new Refusal(data.code, data.message, data.issues.length > 0 ? { issues: data.issues } : {});
 	}
@@ -88,11 +81,11 @@ function append(
 		...(exclude === undefined ? {} : { exclude }),
 		...(message.ttl === undefined ? {} : { ttlMs: message.ttl * 1_000 }),
 	};
-	void accept(node, connection, message, publication, optionsOf(node, connection, message, route));
+	void accept(node, connection, message, to.name, publication, optionsOf(node, connection, message, to));
 }
 
-function optionsOf(node: TidewireNode, connection: Connection, message: Publish, route: ChannelRoute): PublishOptions {
-	const retention = retentionOf(route);
+function optionsOf(node: TidewireNode, connection: Connection, message: Publish, to: Access): PublishOptions {
+	const retention = retentionOf(to.route);
 	const scope = message.id === undefined ? undefined : connection.idScope;
 	const ifPosition = message.if === undefined ? undefined : parsePosition(message.if);
 	return {
@@ -108,7 +101,8 @@ function optionsOf(node: TidewireNode, connection: Connection, message: Publish,
 async function accept(
 	node: TidewireNode,
 	connection: Connection,
-	{ id, channel }: Publish,
+	{ id }: Publish,
+	channel: string,
 	publication: Publication,
 	options: PublishOptions,
 ): Promise<void> {

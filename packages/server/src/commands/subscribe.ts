@@ -88,7 +88,7 @@ export async function join(
 	start: Start,
 	policy?: SubscribeMessage["policy"],
 ): Promise<Accepted> {
-	const route = await access(node, connection.caller, "subscribe", channel);
+	const { route, name } = await access(node, connection.caller, "subscribe", channel);
 	const present = node.hub.find(connection, channel);
 	if (present !== undefined) {
 		const { epoch } = present.channel;
@@ -101,7 +101,7 @@ export async function join(
 	}
 	connection.joining++;
 	try {
-		const joined = await node.hub.join(connection, channel, start, policy ?? route.declaration.slow);
+		const joined = await node.hub.join(connection, name, start, policy ?? route.declaration.slow);
 		const { subscription, recovered } = joined;
 		if (connection.closed) {
 			node.hub.leave(subscription);

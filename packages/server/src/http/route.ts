@@ -2,7 +2,7 @@
  * From a request's path and query to channels: what a plain client, which sends no `subscribe`, is subscribed to. A
  * template such as `/track?orderId={orderId}` names parameters; `channels` uses them.
  */
-import { ContractError, compilePattern, fill, nameInBoth, type Pattern } from "@tidewire/contract";
+import { ContractError, compilePattern, fill, isOwnPattern, nameInBoth, type Pattern } from "@tidewire/contract";
 import type { Entrance } from "../connection/connection.ts";
 import { ServerError } from "../errors.ts";
 import { refuseUnknownNames, unknownName } from "../option-names.ts";
@@ -31,7 +31,9 @@ class Route {
 		const known = new Set([...this.path.parameters, ...this.#query.values()]);
 		for (const channel of [...(options.channels ?? []), ...(options.publish === undefined ? [] : [options.publish])]) {
 			const pattern = compilePattern(channel);
-			if (patterns.length > 0 && !patterns.some((each) => nameInBoth(pattern, compilePattern(each)) !== undefined)) {
+			// A caller's own channels are there without being declared.
+			const declared = isOwnPattern(channel) || patterns.length === 0;
+			if (!declared && !patterns.some((each) => nameInBoth(pattern, compilePattern(each)) !== undefined)) {
 				throw unknownName(`route "${template}"`, channel, patterns, "channel of the contract");
 			}
 			for (const parameter of pattern.parameters) {

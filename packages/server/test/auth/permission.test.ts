@@ -4,6 +4,7 @@ import { access, type Deed } from "../../src/auth/access.ts";
 import { ANONYMOUS, type Caller, FULL } from "../../src/auth/caller.ts";
 import { ask, type Permissions } from "../../src/auth/permission.ts";
 import type { TidewireNode } from "../../src/node.ts";
+import { OwnChannels } from "../../src/own-channels.ts";
 import { Refusal } from "../../src/refusal.ts";
 
 const ANN: Caller = { user: { id: "ann" }, full: false, admitted: true };
@@ -18,6 +19,7 @@ function world(may: Permissions<typeof declared, { readonly id: string }>, from:
 	const log = { info() {}, warn() {}, error: (text: string) => logged.push(text) };
 	const node = {
 		channels: compileChannels(from),
+		ownChannels: new OwnChannels(from),
 		may,
 		options: { log },
 	} as unknown as TidewireNode;
@@ -25,8 +27,8 @@ function world(may: Permissions<typeof declared, { readonly id: string }>, from:
 		logged,
 		code: async (caller: Caller, deed: Deed, name: string): Promise<string> => {
 			try {
-				await access(node, caller, deed, name);
-				return "yes";
+				const found = await access(node, caller, deed, name);
+				return found.name === name ? "yes" : found.name;
 			} catch (error) {
 				return error instanceof Refusal ? error.wire.code : "broken";
 			}
@@ -123,7 +125,86 @@ describe("who may", () => {
 		]);
 		expect(await code(ANN, "subscribe", "e\u0301")).toBe("bad_request");
 		expect(await code(ANN, "subscribe", "lobby\n")).toBe("bad_request");
-		expect(await code(FULL, "subscribe", "@user")).toBe("not_found");
-		expect(await code(FULL, "subscribe", "$all")).toBe("not_found");
+	});
+});
+
+describe("a user's own channels", () => {
+	const as = (id: string): Caller => ({ user: { id }, full: false, admitted: true });
+
+	it("are each user's own: the same name means another channel of the broker", async () => {
+		const { code } = world({});
+		for (const deed of ["subscribe", "history"] as const) {
+			expect([
+				await code(ANN, deed, "@user"),
+				await code(as("bob"), deed, "@user"),
+				await code(ANN, deed, "@device:phone-1"),
+				await code({ ...ANN, full: true }, deed, "@device:a:b/c.d"),
+			]).toEqual(["@user:ann", "@user:bob", "@device:ann:phone-1", "@device:ann:a%3Ab%2Fc.d"]);
+		}
+	});
+
+	it("are nobody's without a user, the holder of the key included", async () => {
+		const { code } = world({});
+		expect([
+			await code(ANONYMOUS, "subscribe", "@user"),
+			await code(ANONYMOUS, "publish", "@device:x"),
+			await code(FULL, "subscribe", "@user"),
+		]).toEqual(["unauthenticated", "unauthenticated", "unauthenticated"]);
+	});
+
+	it("are published to by nobody but the server, unless a rule says so", async () => {
+		const closed = world({});
+		const open = world({
+			publish: {
+				"@user": ({ channel: name }) => name === "@user",
+				"@device:{device}": ({ params }) => params.device === "1",
+			},
+		});
+		expect([
+			await closed.code(ANN, "publish", "@user"),
+			await closed.code({ ...ANN, full: true }, "publish", "@user"),
+			await open.code(ANN, "publish", "@user"),
+			await open.code(ANN, "publish", "@device:1"),
+			await open.code(ANN, "publish", "@device:2"),
+		]).toEqual(["forbidden", "@user:ann", "@user:ann", "@device:ann:1", "forbidden"]);
+	});
+
+	it.each([
+		"@user:ann",
+		"@user:bob",
+		"@device:",
+		"@device",
+		"@device:ann:phone-1".replace("@d", "@D"),
+		"@",
+		"@@user",
+		"$all",
+		"$report:n1",
+		"$report:",
+		"$",
+	])("no name that a client can send reaches the broker's channel %s", async (name) => {
+		const { code } = world({ publish: { "@user": true, "@device:{device}": true } });
+		for (const caller of [ANN, FULL, ANONYMOUS]) {
+			for (const deed of ["subscribe", "publish", "history"] as const) {
+				expect(await code(caller, deed, name)).toBe("not_found");
+			}
+		}
+	});
+
+	it("asking for another's device is asking for one's own of that name", async () => {
+		expect(await world({}).code(as("bob"), "subscribe", "@device:ann:phone-1")).toBe("@device:bob:ann%3Aphone-1");
+	});
+
+	it("names of devices are names of channels: not too long, in form C, without control characters", async () => {
+		const { code } = world({});
+		for (const id of ["e\u0301", "x".repeat(200), "a\n", "\ud800"]) {
+			expect(await code(ANN, "subscribe", `@device:${id}`)).toBe("bad_request");
+		}
+	});
+
+	it("a user's id of any length and shape has a channel that a broker takes", async () => {
+		const { code } = world({});
+		for (const id of ["a:b", "@user", "x".repeat(512), "\ud800", "e\u0301", "\n"]) {
+			expect(await code(as(id), "subscribe", "@user")).toMatch(/^@user:[!-~]{1,140}$/);
+		}
 	});
 });
