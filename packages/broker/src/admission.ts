@@ -3,11 +3,17 @@
  * is refused in the same words everywhere. The limits here are the last wall; the server's own (per client, per
  * channel) come long before. Data is measured, never read.
  */
-import { BrokerError, type Publication, type PublishOptions, type ReadOptions } from "./broker.ts";
+import {
+	BrokerError,
+	type ChannelsOptions,
+	type Publication,
+	type PublishOptions,
+	type ReadOptions,
+} from "./broker.ts";
 
 /** The longest channel name and idempotency key, in UTF-16 units. Wire names are at most 200 bytes. */
 export const MAX_NAME_LENGTH = 512;
-/** The longest `name`, `key`, `from` and `exclude` of a publication, in UTF-16 units. */
+/** The longest `name`, `key`, `from`, `exclude` and `report` of a publication, in UTF-16 units. */
 export const MAX_ATTRIBUTE_LENGTH = 1024;
 /** The longest key of a record, in bytes of UTF-8. */
 export const MAX_RECORD_KEY_BYTES = 512;
@@ -33,7 +39,16 @@ export function checkChannel(channel: unknown): asserts channel is string {
 	}
 }
 
-/** Throws `invalid` unless all of a publish is well-formed and its data is at most `maxDataBytes` long. */
+function checkData(what: string, data: unknown, maxDataBytes: number): void {
+	if (!(data instanceof Uint8Array)) {
+		refuse(`${what} is not a Uint8Array`);
+	}
+	if (data.byteLength > maxDataBytes) {
+		refuse(`${what} has ${data.byteLength} bytes, at most ${maxDataBytes}`);
+	}
+}
+
+/** Throws `invalid` unless all of a publish is well-formed, and data and snapshot are at most `maxDataBytes` long. */
 export function checkPublish(
 	channel: string,
 	publication: Publication,
@@ -42,16 +57,11 @@ export function checkPublish(
 ): void {
 	checkChannel(channel);
 	const { data, encoding } = publication;
-	if (!(data instanceof Uint8Array)) {
-		refuse("data is not a Uint8Array");
-	}
-	if (data.byteLength > maxDataBytes) {
-		refuse(`data has ${data.byteLength} bytes, at most ${maxDataBytes}`);
-	}
+	checkData("data", data, maxDataBytes);
 	if (encoding !== "json" && encoding !== "binary") {
 		refuse(`encoding is ${String(encoding)}, expected json or binary`);
 	}
-	for (const attribute of ["name", "key", "from", "exclude"] as const) {
+	for (const attribute of ["name", "key", "from", "exclude", "report"] as const) {
 		const value: unknown = publication[attribute];
 		if (value !== undefined && (typeof value !== "string" || value.length > MAX_ATTRIBUTE_LENGTH)) {
 			refuse(`${attribute} is a string of at most ${MAX_ATTRIBUTE_LENGTH} characters`);
@@ -60,7 +70,10 @@ export function checkPublish(
 	if (publication.ttlMs !== undefined) {
 		checkAmount("ttlMs", publication.ttlMs);
 	}
-	const { retention, idempotencyKey, idempotencyMs, ifPosition } = options;
+	if (publication.patch !== undefined && publication.patch !== true) {
+		refuse(`patch is ${String(publication.patch)}, expected true or nothing`);
+	}
+	const { retention, idempotencyKey, idempotencyMs, ifPosition, snapshot, atMs } = options;
 	checkAmount("retention.messages", retention.messages);
 	checkAmount("retention.bytes", retention.bytes);
 	checkAmount("retention.ageMs", retention.ageMs);
@@ -74,6 +87,18 @@ export function checkPublish(
 	}
 	if (ifPosition !== undefined) {
 		checkAmount("ifPosition.offset", ifPosition.offset);
+	}
+	if (snapshot !== undefined) {
+		checkData("snapshot", snapshot, maxDataBytes);
+	}
+	if (atMs !== undefined) {
+		checkAmount("atMs", atMs);
+		if (atMs === Infinity) {
+			refuse("atMs is Infinity, expected a time");
+		}
+		if (ifPosition !== undefined || snapshot !== undefined) {
+			refuse("atMs goes with neither ifPosition nor snapshot: both are true of now");
+		}
 	}
 }
 
@@ -90,6 +115,16 @@ export function checkRead(channel: string, options: ReadOptions): void {
 	}
 }
 
+/** Throws `invalid` unless this asks for a list of channels in a way that makes sense. */
+export function checkChannels({ prefix, after, limit }: ChannelsOptions): void {
+	checkAmount("limit", limit);
+	for (const name of [prefix, after] as readonly unknown[]) {
+		if (name !== undefined && (typeof name !== "string" || name.length > MAX_NAME_LENGTH)) {
+			refuse(`prefix and after are strings of at most ${MAX_NAME_LENGTH} characters`);
+		}
+	}
+}
+
 /** Throws `invalid` unless this is a usable record key. */
 export function checkRecordKey(key: string): void {
 	// A UTF-16 unit is at most three bytes, so most keys need no encoding to be measured.
@@ -101,13 +136,43 @@ export function checkRecordKey(key: string): void {
 	}
 }
 
-/** Throws `invalid` unless this is a usable record. */
-export function checkRecord(key: string, value: Uint8Array, ttlMs: number): void {
-	checkRecordKey(key);
+function checkRecordValue(value: unknown): void {
 	if (!(value instanceof Uint8Array) || value.byteLength > MAX_RECORD_BYTES) {
 		refuse(`a record's value is a Uint8Array of at most ${MAX_RECORD_BYTES} bytes`);
 	}
+}
+
+/** Throws `invalid` unless this is a usable record. */
+export function checkRecord(key: string, value: Uint8Array, ttlMs: number): void {
+	checkRecordKey(key);
+	checkRecordValue(value);
 	if (!Number.isFinite(ttlMs) || ttlMs <= 0) {
 		refuse(`a record's ttlMs is ${String(ttlMs)}, expected more than 0`);
 	}
+}
+
+/** Throws `invalid` unless this is a usable compare-and-set. Where it deletes, `ttlMs` does not matter. */
+export function checkRecordReplace(
+	key: string,
+	expected: Uint8Array | undefined,
+	value: Uint8Array | undefined,
+	ttlMs: number,
+): void {
+	if (value === undefined) {
+		checkRecordKey(key);
+	} else {
+		checkRecord(key, value, ttlMs);
+	}
+	if (expected !== undefined) {
+		checkRecordValue(expected);
+	}
+}
+
+/** Throws `invalid` unless this asks for a list of records in a way that makes sense. */
+export function checkRecordList(prefix: string, after: string | undefined, limit: number): void {
+	checkRecordKey(prefix);
+	if (after !== undefined) {
+		checkRecordKey(after);
+	}
+	checkAmount("limit", limit);
 }

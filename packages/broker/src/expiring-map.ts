@@ -12,10 +12,10 @@ export class ExpiringMap<Value> {
 	readonly #held = new Map<string, Held<Value>>();
 	/** Where the last sweep stopped. A map's iterator stays valid while entries come and go. */
 	#cursor: MapIterator<[string, Held<Value>]> | undefined;
-	readonly #removed: ((value: Value) => void) | undefined;
+	readonly #removed: ((key: string, value: Value) => void) | undefined;
 
-	/** `removed` is told of each value that leaves, for whatever reason. */
-	constructor(removed?: (value: Value) => void) {
+	/** `removed` is told of each key that leaves with its value, for whatever reason but another value. */
+	constructor(removed?: (key: string, value: Value) => void) {
 		this.#removed = removed;
 	}
 
@@ -38,7 +38,7 @@ export class ExpiringMap<Value> {
 
 	/** Sets, and counts as the newest. */
 	set(key: string, value: Value, endsMs: number): void {
-		this.delete(key);
+		this.#held.delete(key);
 		this.#held.set(key, { value, endsMs });
 	}
 
@@ -46,7 +46,7 @@ export class ExpiringMap<Value> {
 		const held = this.#held.get(key);
 		if (held !== undefined) {
 			this.#held.delete(key);
-			this.#removed?.(held.value);
+			this.#removed?.(key, held.value);
 		}
 	}
 

@@ -1,9 +1,12 @@
 export {
 	checkChannel,
+	checkChannels,
 	checkPublish,
 	checkRead,
 	checkRecord,
 	checkRecordKey,
+	checkRecordList,
+	checkRecordReplace,
 	MAX_ATTRIBUTE_LENGTH,
 	MAX_NAME_LENGTH,
 	MAX_RECORD_BYTES,

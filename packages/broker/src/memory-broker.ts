@@ -3,27 +3,33 @@
  * every node of the same cluster at once. An accepted publish survives nothing (`durability: "memory"`), and a new
  * process starts under new epochs, which is how clients learn that the old log is gone.
  *
- * Everything happens inside the call. An append is told to the subscribed nodes before `publish` returns its promise;
+ * Everything happens inside the call, but what is scheduled: that waits for one timer. An append is told to the subscribed nodes before `publish` returns its promise;
  * a publish made from inside a listener is appended at once and told when the telling under way is done, so that all
  * nodes hear one order. `publish` takes the data over: the caller must not change it afterwards. A small view of a
  * large buffer is copied, as it would keep all of the buffer.
  */
-import { checkPublish, checkRead } from "./admission.ts";
-import {
-	type Broker,
-	BrokerError,
-	type BrokerListener,
-	type Entry,
-	type Page,
-	type Position,
-	type Publication,
-	type PublishOptions,
-	type PublishResult,
-	type ReadOptions,
+import { checkChannel, checkChannels, checkPublish, checkRead } from "./admission.ts";
+import type {
+	Broker,
+	ChannelsOptions,
+	Entry,
+	Page,
+	Position,
+	Publication,
+	PublishOptions,
+	PublishResult,
+	ReadOptions,
+	Retention,
+	Snapshot,
 } from "./broker.ts";
 import { ExpiringMap } from "./expiring-map.ts";
+import type { MemoryLog } from "./memory-log.ts";
 import { MemoryLogs } from "./memory-logs.ts";
 import { MemoryNode, type MemoryStore, type Subscription } from "./memory-node.ts";
+import { MemoryRecords } from "./memory-records.ts";
+import { type After, MemorySchedule } from "./memory-schedule.ts";
+import { MemoryTelling } from "./memory-telling.ts";
+import { SortedNames } from "./sorted-names.ts";
 
 export interface MemoryBrokerOptions {
 	/** Milliseconds since 1970. Entries carry this time, and all expiry follows it. Default: `Date.now`. */
@@ -32,7 +38,9 @@ export interface MemoryBrokerOptions {
 	readonly epoch?: () => string;
 	/** Calls `task` every `intervalMs` until the returned function is called. Default: a timer that keeps nothing alive. */
 	readonly every?: (intervalMs: number, task: () => void) => () => void;
-	/** How much all logs may take together. More where long histories must survive many channels. Default: 256 MiB. */
+	/** Calls `task` once after `delayMs`, unless the returned function was called. Default: a timer, likewise. */
+	readonly after?: After;
+	/** How much all logs, their snapshots included, may take together. More where long histories must survive many channels. Default: 256 MiB. */
 	readonly maxLogBytes?: number;
 	/** The largest data of one entry; the server's own message limits are lower. Default: 16 MiB. */
 	readonly maxDataBytes?: number;
@@ -45,6 +53,10 @@ export interface MemoryBrokerOptions {
 	readonly maxRecords?: number;
 	/** What all records' keys and values may take together; more is refused likewise. Default: 128 MiB. */
 	readonly maxRecordBytes?: number;
+	/** How many publishes may wait for their time; more are refused as `unavailable`. Default: 100,000. */
+	readonly maxScheduled?: number;
+	/** What all that wait may take together; more is refused likewise. Default: 128 MiB. */
+	readonly maxScheduledBytes?: number;
 }
 
 /** What a memory cluster holds at the moment, for metrics. */
@@ -54,6 +66,8 @@ export interface MemoryStats {
 	readonly logBytes: number;
 	readonly idempotencyKeys: number;
 	readonly records: number;
+	/** Publishes that wait for their time. */
+	readonly scheduled: number;
 	/** Logs that lost entries or their epoch to `maxLogBytes`, ever. */
 	readonly evictedLogs: number;
 	/** Idempotency keys that were forgotten before their time, ever. */
@@ -69,7 +83,7 @@ export interface MemoryCluster {
 	/** Lets go of what is over, among up to `limit` logs, keys and records each. It also runs by itself, see `every`. */
 	sweep(limit?: number): void;
 	stats(): MemoryStats;
-	/** Ends the timer. The nodes are closed by those that own them. */
+	/** Ends the timers, and drops what waits for its time. The nodes are closed by those that own them. */
 	close(): void;
 }
 
@@ -83,9 +97,12 @@ const SWEEP_INTERVAL_MS = 1_000;
 /** Bounds a sweep's time to a few milliseconds; a million channels are seen within two minutes. */
 const SWEEP_LIMIT = 10_000;
 
-type Telling =
-	| { readonly channel: string; readonly to: readonly Subscription[]; readonly epoch: string; readonly entry: Entry }
-	| { readonly channel: string; readonly to: readonly Subscription[]; readonly reset: Position };
+const MIB = 1024 * 1024;
+
+/** What a repeat of an idempotency key is answered with: what the first was, whatever has become of it since. */
+type Outcome = { readonly status: "accepted"; readonly position: Position } | { readonly status: "scheduled" };
+
+const SCHEDULED = { status: "scheduled" } as const;
 
 function randomEpoch(): string {
 	const bytes = crypto.getRandomValues(new Uint8Array(9));
@@ -100,13 +117,19 @@ function everyUnreferenced(intervalMs: number, task: () => void): () => void {
 	return () => clearInterval(timer);
 }
 
+function afterUnreferenced(delayMs: number, task: () => void): () => void {
+	const timer = setTimeout(task, delayMs);
+	timer.unref();
+	return () => clearTimeout(timer);
+}
+
 /** The data without the large buffer that it may be a small view of (a socket's chunk, a pool). */
 function compact(data: Uint8Array): Uint8Array {
 	return data.buffer.byteLength > 2 * data.byteLength + 64 ? new Uint8Array(data) : data;
 }
 
 function toEntry(publication: Publication, offset: number, timeMs: number, data: Uint8Array): Entry {
-	const { encoding, name, key, from, exclude, ttlMs } = publication;
+	const { encoding, name, key, from, exclude, ttlMs, patch, report } = publication;
 	// Absent attributes stay absent: most entries have none, and then they are four fields.
 	return {
 		offset,
@@ -118,36 +141,49 @@ function toEntry(publication: Publication, offset: number, timeMs: number, data:
 		...(from !== undefined && { from }),
 		...(exclude !== undefined && { exclude }),
 		...(ttlMs !== undefined && { ttlMs }),
+		...(patch !== undefined && { patch }),
+		...(report !== undefined && { report }),
 	};
 }
 
 class Cluster implements MemoryCluster, MemoryStore {
 	readonly #now: () => number;
 	readonly #logs: MemoryLogs;
+	/** The channels that are listed: something was published in their epoch, or somebody is subscribed. */
+	readonly #names = new SortedNames();
 	readonly #maxDataBytes: number;
 	readonly #maxIdempotencyKeys: number;
-	readonly #maxRecords: number;
-	readonly #maxRecordBytes: number;
-	readonly #accepted = new ExpiringMap<Position>();
-	readonly #records = new ExpiringMap<{ readonly value: Uint8Array; readonly cost: number }>(({ cost }) => {
-		this.#recordBytes -= cost;
-	});
-	#recordBytes = 0;
-	#forgottenKeys = 0;
-	readonly #tellings: Telling[] = [];
-	#telling = false;
+	readonly #outcomes = new ExpiringMap<Outcome>();
+	readonly #schedule: MemorySchedule;
+	readonly #telling = new MemoryTelling();
 	readonly #stopSweeping: () => void;
+	readonly records: MemoryRecords;
+	#forgottenKeys = 0;
 
 	constructor(options: MemoryBrokerOptions) {
 		this.#now = options.now ?? Date.now;
 		this.#logs = new MemoryLogs({
-			maxBytes: options.maxLogBytes ?? 256 * 1024 * 1024,
+			maxBytes: options.maxLogBytes ?? 256 * MIB,
 			epoch: options.epoch ?? randomEpoch,
+			dropped: (log) => this.#followDropped(log),
 		});
-		this.#maxDataBytes = options.maxDataBytes ?? 16 * 1024 * 1024;
+		this.#maxDataBytes = options.maxDataBytes ?? 16 * MIB;
 		this.#maxIdempotencyKeys = options.maxIdempotencyKeys ?? 1_000_000;
-		this.#maxRecords = options.maxRecords ?? 1_000_000;
-		this.#maxRecordBytes = options.maxRecordBytes ?? 128 * 1024 * 1024;
+		this.records = new MemoryRecords({
+			now: this.#now,
+			maxRecords: options.maxRecords ?? 1_000_000,
+			maxBytes: options.maxRecordBytes ?? 128 * MIB,
+		});
+		this.#schedule = new MemorySchedule({
+			now: this.#now,
+			after: options.after ?? afterUnreferenced,
+			maxScheduled: options.maxScheduled ?? 100_000,
+			maxBytes: options.maxScheduledBytes ?? 128 * MIB,
+			due: ({ channel, publication, retention }) => {
+				const nowMs = this.#now();
+				this.#append(this.#logs.open(channel, nowMs), publication, retention, nowMs);
+			},
+		});
 		this.#stopSweeping = (options.every ?? everyUnreferenced)(SWEEP_INTERVAL_MS, () => this.sweep(SWEEP_LIMIT));
 	}
 
@@ -157,21 +193,23 @@ class Cluster implements MemoryCluster, MemoryStore {
 
 	close(): void {
 		this.#stopSweeping();
+		this.#schedule.close();
 	}
 
 	sweep(limit = Infinity): void {
 		const nowMs = this.#now();
 		this.#logs.sweep(nowMs, limit);
-		this.#accepted.sweep(nowMs, limit);
-		this.#records.sweep(nowMs, limit);
+		this.#outcomes.sweep(nowMs, limit);
+		this.records.sweep(nowMs, limit);
 	}
 
 	stats(): MemoryStats {
 		return {
 			channels: this.#logs.size,
 			logBytes: this.#logs.bytes,
-			idempotencyKeys: this.#accepted.size,
-			records: this.#records.size,
+			idempotencyKeys: this.#outcomes.size,
+			records: this.records.size,
+			scheduled: this.#schedule.size,
 			evictedLogs: this.#logs.evicted,
 			forgottenKeys: this.#forgottenKeys,
 		};
@@ -180,32 +218,28 @@ class Cluster implements MemoryCluster, MemoryStore {
 	publish(channel: string, publication: Publication, options: PublishOptions): PublishResult {
 		checkPublish(channel, publication, options, this.#maxDataBytes);
 		const nowMs = this.#now();
-		const { retention, idempotencyKey, ifPosition } = options;
+		const { retention, idempotencyKey, ifPosition, snapshot, atMs } = options;
 		// The length keeps ("a", "bc") and ("ab", "c") apart.
-		const acceptedKey = idempotencyKey === undefined ? undefined : `${channel.length}:${channel}${idempotencyKey}`;
-		if (acceptedKey !== undefined) {
-			const position = this.#accepted.get(acceptedKey, nowMs);
-			if (position !== undefined) {
-				return { status: "accepted", position, duplicate: true };
-			}
+		const outcomeKey = idempotencyKey === undefined ? undefined : `${channel.length}:${channel}${idempotencyKey}`;
+		const first = outcomeKey === undefined ? undefined : this.#outcomes.get(outcomeKey, nowMs);
+		if (first !== undefined) {
+			return { ...first, duplicate: true };
+		}
+		if (atMs !== undefined && atMs > nowMs) {
+			const data = compact(publication.data);
+			this.#schedule.add({ atMs, channel, publication: { ...publication, data }, retention });
+			this.#remember(outcomeKey, SCHEDULED, options, nowMs);
+			return { ...SCHEDULED, duplicate: false };
 		}
 		const log = this.#logs.open(channel, nowMs);
 		if (ifPosition !== undefined && (ifPosition.epoch !== log.epoch || ifPosition.offset !== log.head)) {
-			this.#logs.settle(log);
+			this.#settle(log);
 			return { status: "conflict", position: { epoch: log.epoch, offset: log.head } };
 		}
-		const data = retention.messages < 1 ? publication.data : compact(publication.data);
-		const entry = toEntry(publication, log.head + 1, nowMs, data);
-		const position = { epoch: log.epoch, offset: entry.offset };
-		log.append(entry, retention);
-		if (acceptedKey !== undefined) {
-			this.#remember(acceptedKey, position, nowMs + (options.idempotencyMs ?? DEFAULT_IDEMPOTENCY_MS));
-		}
-		this.#logs.settle(log);
-		if (log.subscriptions.length > 0) {
-			this.#tell({ channel, to: log.subscriptions, epoch: log.epoch, entry });
-		}
-		return { status: "accepted", position, duplicate: false };
+		const position = { epoch: log.epoch, offset: log.head + 1 };
+		this.#remember(outcomeKey, { status: "accepted", position }, options, nowMs);
+		const told = this.#append(log, publication, retention, nowMs, snapshot);
+		return { status: "accepted", position, duplicate: false, told };
 	}
 
 	read(channel: string, options: ReadOptions): Page {
@@ -213,111 +247,110 @@ class Cluster implements MemoryCluster, MemoryStore {
 		const nowMs = this.#now();
 		const log = this.#logs.open(channel, nowMs);
 		const page = log.read(options, nowMs);
-		this.#logs.settle(log);
+		this.#settle(log);
 		return page;
+	}
+
+	snapshot(channel: string): Snapshot {
+		checkChannel(channel);
+		const log = this.#logs.open(channel, this.#now());
+		const { epoch, head, snapshot } = log;
+		this.#settle(log);
+		return { epoch, head, ...snapshot };
+	}
+
+	channels(options: ChannelsOptions): readonly string[] {
+		checkChannels(options);
+		const nowMs = this.#now();
+		const { prefix = "", after, limit } = options;
+		return this.#names.list({ prefix, after, limit }, (name) => {
+			const log = this.#logs.find(name);
+			return log !== undefined && (log.subscriptions.length > 0 || nowMs < log.endsMs);
+		});
 	}
 
 	attach(channel: string, subscription: Subscription | undefined): Position {
 		const log = this.#logs.open(channel, this.#now());
 		if (subscription !== undefined) {
 			log.subscriptions = [...log.subscriptions, subscription];
+			this.#names.add(channel);
 		}
-		this.#logs.settle(log);
-		return { epoch: log.epoch, offset: log.head };
+		const position = { epoch: log.epoch, offset: log.head };
+		this.#settle(log);
+		return position;
 	}
 
 	detach(channel: string, subscription: Subscription): void {
 		const log = this.#logs.find(channel);
 		if (log !== undefined) {
 			log.subscriptions = log.subscriptions.filter((other) => other !== subscription);
-			this.#logs.settle(log);
+			if (log.subscriptions.length === 0 && log.head === 0) {
+				this.#names.delete(channel);
+			}
+			this.#settle(log);
 		}
 	}
 
 	forget(channel: string): void {
 		const log = this.#logs.find(channel);
-		if (log === undefined) {
+		if (log !== undefined) {
+			this.#logs.drop(log);
+			this.#telling.tell();
+		}
+	}
+
+	/** Appends and tells. Gives the number of nodes told. */
+	#append(
+		log: MemoryLog,
+		publication: Publication,
+		retention: Retention,
+		nowMs: number,
+		snapshot?: Uint8Array,
+	): number {
+		const data = retention.messages < 1 ? publication.data : compact(publication.data);
+		const entry = toEntry(publication, log.head + 1, nowMs, data);
+		log.append(entry, retention);
+		if (snapshot !== undefined) {
+			log.snapshot = { offset: entry.offset, data: compact(snapshot) };
+		}
+		if (entry.offset === 1) {
+			this.#names.add(log.channel);
+		}
+		const { channel, epoch, subscriptions: to } = log;
+		this.#logs.settle(log);
+		if (to.length > 0) {
+			this.#telling.add({ channel, to, epoch, entry });
+		}
+		this.#telling.tell();
+		return to.length;
+	}
+
+	/** After each use of a log. Others may have ended to keep to the budget: their subscribers are told. */
+	#settle(log: MemoryLog): void {
+		this.#logs.settle(log);
+		this.#telling.tell();
+	}
+
+	/** An epoch ended. Where somebody is subscribed the channel goes on in another, which is told with the next `tell`. */
+	#followDropped({ channel, subscriptions: to }: MemoryLog): void {
+		if (to.length === 0) {
+			this.#names.delete(channel);
 			return;
 		}
-		this.#logs.drop(log);
-		if (log.subscriptions.length > 0) {
-			const next = this.#logs.open(channel, this.#now());
-			next.subscriptions = log.subscriptions;
-			this.#logs.settle(next);
-			this.#tell({ channel, to: next.subscriptions, reset: { epoch: next.epoch, offset: next.head } });
+		const next = this.#logs.open(channel, this.#now());
+		next.subscriptions = to;
+		this.#telling.add({ channel, to, reset: { epoch: next.epoch, offset: next.head } });
+	}
+
+	#remember(key: string | undefined, outcome: Outcome, { idempotencyMs }: PublishOptions, nowMs: number): void {
+		if (key === undefined) {
+			return;
 		}
-	}
-
-	getRecord(key: string): Uint8Array | undefined {
-		return this.#records.get(key, this.#now())?.value;
-	}
-
-	setRecord(key: string, value: Uint8Array, ttlMs: number): void {
-		const nowMs = this.#now();
-		const cost = 2 * key.length + value.byteLength;
-		if (!this.#hasRoom(key, cost, nowMs)) {
-			this.#records.sweep(nowMs, SWEEP_LIMIT);
-			if (!this.#hasRoom(key, cost, nowMs)) {
-				throw new BrokerError("unavailable", "there is no room for more records");
-			}
-		}
-		this.#records.delete(key);
-		this.#recordBytes += cost;
-		this.#records.set(key, { value: new Uint8Array(value), cost }, nowMs + ttlMs);
-	}
-
-	deleteRecord(key: string): void {
-		this.#records.delete(key);
-	}
-
-	#hasRoom(key: string, cost: number, nowMs: number): boolean {
-		const present = this.#records.get(key, nowMs);
-		return (
-			this.#records.size - (present === undefined ? 0 : 1) < this.#maxRecords &&
-			this.#recordBytes - (present?.cost ?? 0) + cost <= this.#maxRecordBytes
-		);
-	}
-
-	#remember(key: string, position: Position, endsMs: number): void {
-		if (this.#accepted.size >= this.#maxIdempotencyKeys) {
-			this.#accepted.dropOldest();
+		if (this.#outcomes.size >= this.#maxIdempotencyKeys) {
+			this.#outcomes.dropOldest();
 			this.#forgottenKeys++;
 		}
-		this.#accepted.set(key, position, endsMs);
-	}
-
-	/** Tells now, or after what is being told, so that a publish from inside a listener keeps its place. */
-	#tell(telling: Telling): void {
-		this.#tellings.push(telling);
-		if (this.#telling) {
-			return;
-		}
-		this.#telling = true;
-		// The list may grow while it is walked.
-		for (const next of this.#tellings) {
-			for (const subscription of next.to) {
-				if (subscription.active) {
-					this.#tellOne(subscription.listener, next);
-				}
-			}
-		}
-		this.#tellings.length = 0;
-		this.#telling = false;
-	}
-
-	#tellOne(listener: BrokerListener, telling: Telling): void {
-		try {
-			if ("reset" in telling) {
-				listener.reset(telling.channel, telling.reset);
-			} else {
-				listener.entries(telling.channel, telling.epoch, [telling.entry]);
-			}
-		} catch (error) {
-			// A bug in one node's code: neither the publisher nor another node may suffer, and it must not go unseen.
-			queueMicrotask(() => {
-				throw error;
-			});
-		}
+		this.#outcomes.set(key, outcome, nowMs + (idempotencyMs ?? DEFAULT_IDEMPOTENCY_MS));
 	}
 }
 

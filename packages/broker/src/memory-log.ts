@@ -42,6 +42,8 @@ export class MemoryLog {
 	older: MemoryLog | undefined = undefined;
 	newer: MemoryLog | undefined = undefined;
 	charged = 0;
+	/** The newest snapshot: stays until the next one or the log's end. */
+	snapshot: { readonly offset: number; readonly data: Uint8Array } | undefined = undefined;
 	#bytes = 0;
 	#touchedMs: number;
 	#retention = NO_RETENTION;
@@ -54,9 +56,10 @@ export class MemoryLog {
 		this.#touchedMs = nowMs;
 	}
 
-	/** What the entries cost in memory, about. */
+	/** What the entries and the snapshot cost in memory, about. */
 	get cost(): number {
-		return this.#bytes + (this.head - this.tail) * ENTRY_COST;
+		const snapshot = this.snapshot === undefined ? 0 : this.snapshot.data.byteLength + ENTRY_COST;
+		return this.#bytes + (this.head - this.tail) * ENTRY_COST + snapshot;
 	}
 
 	/** When nobody needs the epoch and the head any more. */

@@ -1,8 +1,8 @@
 /**
  * All channels' logs in memory, under one byte budget. When the budget is exceeded, the logs that were used longest ago
  * go first, whole: such a channel comes back with a new epoch. A log that somebody is subscribed to keeps its epoch and
- * head and loses only its entries; these heads are not charged, as the node bounds its subscriptions. A log that nothing
- * was ever published to goes before all others, so that asking for a million invented names evicts nobody's history.
+ * head and loses only its entries; these heads are not charged, as the node bounds its subscriptions. A snapshot is
+ * never lost alone, since it is promised for as long as its epoch lives. A log that nothing was ever published to goes before all others, so that asking for a million invented names evicts nobody's history.
  */
 import { MemoryLog } from "./memory-log.ts";
 
@@ -13,11 +13,14 @@ export interface MemoryLogsOptions {
 	readonly maxBytes: number;
 	/** A text that was never given before, without a colon. */
 	readonly epoch: () => string;
+	/** The log ended, epoch and head too, for whatever reason. */
+	readonly dropped: (log: MemoryLog) => void;
 }
 
 export class MemoryLogs {
 	readonly #maxBytes: number;
 	readonly #epoch: () => string;
+	readonly #dropped: (log: MemoryLog) => void;
 	readonly #logs = new Map<string, MemoryLog>();
 	#cursor: MapIterator<MemoryLog> | undefined;
 	/** The ends of the list of logs that can give something back. */
@@ -31,6 +34,7 @@ export class MemoryLogs {
 	constructor(options: MemoryLogsOptions) {
 		this.#maxBytes = options.maxBytes;
 		this.#epoch = options.epoch;
+		this.#dropped = options.dropped;
 	}
 
 	get size(): number {
@@ -79,6 +83,7 @@ export class MemoryLogs {
 		this.bytes -= log.charged;
 		log.charged = 0;
 		this.#logs.delete(log.channel);
+		this.#dropped(log);
 	}
 
 	/** Looks at up to `limit` logs, from where the last call stopped to the end: drops what is over, prunes the rest. */
@@ -101,9 +106,14 @@ export class MemoryLogs {
 	}
 
 	#shed(log: MemoryLog): void {
-		if (log.subscriptions.length > 0) {
+		if (log.subscriptions.length > 0 && (log.tail < log.head || log.snapshot === undefined)) {
 			log.clear();
-			this.#charge(log);
+			if (log.snapshot === undefined) {
+				this.#charge(log);
+			} else {
+				// It stays first in line: its snapshot goes next, if that is needed, and then the epoch with it.
+				this.#recharge(log);
+			}
 		} else {
 			this.drop(log);
 		}

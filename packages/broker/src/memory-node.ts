@@ -2,7 +2,7 @@
  * One node's view of a memory cluster: its listener, its subscriptions, and the refusal of everything after `close`.
  * What is stored, it shares with the cluster's other nodes.
  */
-import { checkChannel, checkRecord, checkRecordKey } from "./admission.ts";
+import { checkChannel, checkRecord, checkRecordKey, checkRecordList, checkRecordReplace } from "./admission.ts";
 import {
 	type Broker,
 	BrokerError,
@@ -18,6 +18,7 @@ import {
 	type Records,
 	type Snapshot,
 } from "./broker.ts";
+import type { MemoryRecords } from "./memory-records.ts";
 
 /** One node's subscription to one channel. A later one to the same channel is another object. */
 export interface Subscription {
@@ -33,9 +34,9 @@ export interface MemoryStore {
 	/** Adds a subscription (or none) and gives the head. */
 	attach(channel: string, subscription: Subscription | undefined): Position;
 	detach(channel: string, subscription: Subscription): void;
-	getRecord(key: string): Uint8Array | undefined;
-	setRecord(key: string, value: Uint8Array, ttlMs: number): void;
-	deleteRecord(key: string): void;
+	snapshot(channel: string): Snapshot;
+	channels(options: ChannelsOptions): readonly string[];
+	readonly records: MemoryRecords;
 }
 
 export class MemoryNode implements Broker {
@@ -50,36 +51,37 @@ export class MemoryNode implements Broker {
 	constructor(store: MemoryStore, closed: () => void) {
 		this.#store = store;
 		this.#closed = closed;
+		const { records } = store;
 		this.records = {
 			get: async (key) => {
 				this.#requireOpen();
 				checkRecordKey(key);
-				return store.getRecord(key);
+				return records.get(key);
 			},
 			set: async (key, value, ttlMs) => {
 				this.#requireOpen();
 				checkRecord(key, value, ttlMs);
-				store.setRecord(key, value, ttlMs);
+				records.set(key, value, ttlMs);
 			},
 			setIfAbsent: async (key, value, ttlMs) => {
 				this.#requireOpen();
 				checkRecord(key, value, ttlMs);
-				const present = store.getRecord(key);
-				if (present === undefined) {
-					store.setRecord(key, value, ttlMs);
-				}
-				return present;
+				return records.setIfAbsent(key, value, ttlMs);
 			},
 			delete: async (key) => {
 				this.#requireOpen();
 				checkRecordKey(key);
-				store.deleteRecord(key);
+				records.delete(key);
 			},
-			replace: async () => {
-				throw new BrokerError("unavailable", "not yet");
+			replace: async (key, expected, value, ttlMs) => {
+				this.#requireOpen();
+				checkRecordReplace(key, expected, value, ttlMs);
+				return records.replace(key, expected, value, ttlMs);
 			},
-			list: async () => {
-				throw new BrokerError("unavailable", "not yet");
+			list: async (prefix, { after, limit }) => {
+				this.#requireOpen();
+				checkRecordList(prefix, after, limit);
+				return records.list({ prefix, after, limit });
 			},
 		};
 	}
@@ -128,12 +130,14 @@ export class MemoryNode implements Broker {
 		return this.#store.read(channel, options);
 	}
 
-	async snapshot(_channel: string): Promise<Snapshot> {
-		throw new BrokerError("unavailable", "not yet");
+	async snapshot(channel: string): Promise<Snapshot> {
+		this.#requireOpen();
+		return this.#store.snapshot(channel);
 	}
 
-	async channels(_options: ChannelsOptions): Promise<readonly string[]> {
-		throw new BrokerError("unavailable", "not yet");
+	async channels(options: ChannelsOptions): Promise<readonly string[]> {
+		this.#requireOpen();
+		return this.#store.channels(options);
 	}
 
 	async close(): Promise<void> {

@@ -29,7 +29,7 @@ async function findings(breaking: Breaking): Promise<string[]> {
 			can: ["advance", "lose", "reopen"],
 			create: async () => {
 				const clock = new FakeClock();
-				const cluster = createMemoryCluster({ now: clock.now, every: clock.never });
+				const cluster = createMemoryCluster({ now: clock.now, every: clock.never, after: clock.after });
 				const node = (): Broker => {
 					const broker = cluster.node();
 					return new Proxy(broker, {

@@ -15,12 +15,15 @@ const DAY_MS = 24 * 3_600_000;
 
 function setUp(options: MemoryBrokerOptions = {}): { broker: MemoryBroker; clock: FakeClock } {
 	const clock = new FakeClock();
-	return { clock, broker: createMemoryBroker({ now: clock.now, every: clock.never, ...options }) };
+	return { clock, broker: createMemoryBroker({ now: clock.now, every: clock.never, after: clock.after, ...options }) };
 }
 
 function setUpCluster(options: MemoryBrokerOptions = {}): { cluster: MemoryCluster; clock: FakeClock } {
 	const clock = new FakeClock();
-	return { clock, cluster: createMemoryCluster({ now: clock.now, every: clock.never, ...options }) };
+	return {
+		clock,
+		cluster: createMemoryCluster({ now: clock.now, every: clock.never, after: clock.after, ...options }),
+	};
 }
 
 async function publish(broker: Broker, channel: string, value: string | Uint8Array, retention = KEEP): Promise<string> {

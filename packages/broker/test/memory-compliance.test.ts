@@ -12,7 +12,7 @@ for (const sweeps of [false, true]) {
 			can: ["advance", "reopen", "lose"],
 			create: async () => {
 				const clock = new FakeClock();
-				let cluster = createMemoryCluster({ now: clock.now, every: clock.never });
+				let cluster = createMemoryCluster({ now: clock.now, every: clock.never, after: clock.after });
 				const nodes: Broker[] = [];
 				const node = (): Broker => {
 					const next = cluster.node();
@@ -34,7 +34,7 @@ for (const sweeps of [false, true]) {
 					},
 					reopen: async () => {
 						await closeAll();
-						cluster = createMemoryCluster({ now: clock.now, every: clock.never });
+						cluster = createMemoryCluster({ now: clock.now, every: clock.never, after: clock.after });
 						return node();
 					},
 					lose: (channel) => cluster.forget(channel),

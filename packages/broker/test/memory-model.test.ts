@@ -97,7 +97,7 @@ it("any sequence of publish, read, subscribe, wait and sweep agrees with an arra
 	await fc.assert(
 		fc.asyncProperty(fc.array(step, { maxLength: 120 }), async (steps) => {
 			const clock = new FakeClock();
-			const cluster = createMemoryCluster({ now: clock.now, every: clock.never });
+			const cluster = createMemoryCluster({ now: clock.now, every: clock.never, after: clock.after });
 			const model = new Map<string, ModelLog>();
 			const logOf = (name: string): ModelLog => {
 				const log = model.get(name) ?? new ModelLog();
