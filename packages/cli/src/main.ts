@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { benchCommand } from "./commands/bench.ts";
 import { pubCommand } from "./commands/pub.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { subCommand } from "./commands/sub.ts";
@@ -29,7 +30,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 }
 
 function program(terminal: Terminal): Command {
-	const commands = [serveCommand(terminal), subCommand(terminal), pubCommand(terminal)];
+	const commands = [serveCommand(terminal), subCommand(terminal), pubCommand(terminal), benchCommand(terminal)];
 	const tidewire = new Command("tidewire")
 		.description("Self-hosted realtime messaging")
 		.version(readVersion(), "-v, --version")

@@ -11,6 +11,11 @@ export interface Terminal {
 	print(line: string): void;
 	/** News for the person, never part of the results. It may quote a peer, so control characters are taken out. */
 	note(text: string, tone?: Tone): void;
+	/**
+	 * What is being done right now, for the person: on a terminal a line that the next one replaces, elsewhere a line now
+	 * and then. Undefined: it is done.
+	 */
+	progress(text: string | undefined): void;
 	/** Aborted by the first SIGINT or SIGTERM, and when nobody reads the results any more (`| head -1`). */
 	readonly stopped: AbortSignal;
 	/** Calls this at each SIGHUP, which otherwise ends the process. */
@@ -26,6 +31,10 @@ const COLOURS = { aside: "dim", warning: "yellow", error: "red" } as const satis
  * comes so soon after the first signal is the same one.
  */
 const SAME_PRESS_MS = 500;
+
+/** Elsewhere than on a terminal a line of progress stays, so there are fewer of them. */
+const PROGRESS_EVERY_MS = 5_000;
+const CLEAR_LINE = "\r\u001b[2K";
 
 /** The real one. A second signal ends the process at once, with the exit code of a failure. */
 export function openTerminal(): Terminal {
@@ -49,16 +58,39 @@ export function openTerminal(): Terminal {
 	process.on("SIGINT", onSignal);
 	process.on("SIGTERM", onSignal);
 	process.stdout.on("error", onOutputError);
+	const { isTTY } = process.stderr;
+	let progressShown = false;
+	let progressAt = Number.NEGATIVE_INFINITY;
+	const clearProgress = (): void => {
+		if (progressShown) {
+			process.stderr.write(CLEAR_LINE);
+			progressShown = false;
+		}
+	};
 	return {
 		print: (line) => {
+			clearProgress();
 			if (process.stdout.writable) {
 				process.stdout.write(`${line}\n`);
 			}
 		},
 		note: (text, tone) => {
+			clearProgress();
 			const safe = withoutControls(text);
 			const styled = tone === undefined ? safe : styleText(COLOURS[tone], safe, { stream: process.stderr });
 			process.stderr.write(`${styled}\n`);
+		},
+		progress: (text) => {
+			clearProgress();
+			if (text !== undefined && isTTY) {
+				// Cut, because what wraps would not be cleared.
+				const cut = withoutControls(text).slice(0, (process.stderr.columns || 80) - 1);
+				process.stderr.write(styleText(COLOURS.aside, cut, { stream: process.stderr }));
+				progressShown = true;
+			} else if (text !== undefined && performance.now() - progressAt >= PROGRESS_EVERY_MS) {
+				progressAt = performance.now();
+				process.stderr.write(`${withoutControls(text)}\n`);
+			}
 		},
 		stopped: stop.signal,
 		onHangUp: (listener) => {
