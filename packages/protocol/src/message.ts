@@ -235,6 +235,8 @@ export interface Ack {
 	readonly resumed?: boolean;
 	readonly channel?: string;
 	readonly position?: string;
+	/** The answer to a `publish` with `at`: it waits for its time, and has no position yet. */
+	readonly scheduled?: true;
 	readonly recovered?: boolean;
 	readonly already?: true;
 	/** The answer to a `subscribe` with `channels`: one row for each, in the order asked. */

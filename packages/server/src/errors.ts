@@ -9,6 +9,8 @@ export type ServerErrorCode =
 	| "invalid_data"
 	/** The position asked for with `ifPosition` is not the present one. */
 	| "conflict"
+	/** More at once than this node takes. */
+	| "limit_reached"
 	/** The port or address cannot be listened on. */
 	| "cannot_listen"
 	/** A certificate or key that TLS cannot be spoken with. */

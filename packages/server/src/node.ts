@@ -6,9 +6,11 @@ import type { Permissions } from "./auth/permission.ts";
 import type { Home } from "./connection/connection.ts";
 import type { Heartbeat } from "./connection/heartbeat.ts";
 import type { Performed } from "./connection/performed.ts";
+import type { FanOutReports } from "./fan-out-report.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { OwnChannels } from "./own-channels.ts";
 import type { Publisher } from "./publisher.ts";
+import type { ScheduleQuota } from "./schedule-quota.ts";
 
 export interface TidewireNode extends Home {
 	/** This node's name. */
@@ -21,5 +23,7 @@ export interface TidewireNode extends Home {
 	readonly broker: Broker;
 	readonly heartbeat: Heartbeat;
 	readonly performed: Performed;
+	readonly reports: FanOutReports;
+	readonly scheduleQuota: ScheduleQuota;
 	readonly publisher: Publisher<Contract>;
 }

@@ -72,7 +72,7 @@ export function refuseUnknownRules(
 		refuseUnknownNames(
 			`may.${deed}`,
 			rules,
-			[...known, ...OWN_PATTERNS],
+			deed === "publish" ? [...known, ...OWN_PATTERNS] : known,
 			patterns.length === 0 ? "pattern where the contract declares no channels" : "channel pattern of the contract",
 		);
 	}

@@ -3,19 +3,21 @@
  * are handed to the broker in the order in which they came.
  */
 
-import { BrokerError, type Publication, type PublishOptions } from "@tidewire/broker";
+import { BrokerError, type Publication, type PublishOptions, type PublishResult } from "@tidewire/broker";
 import { type BareMessage, formatPosition, type Payload, type PublishMessage, parsePosition } from "@tidewire/protocol";
 import { type Access, access } from "../auth/access.ts";
 import { type CheckedData, checkData } from "../channel-data.ts";
 import type { Connection } from "../connection/connection.ts";
+import type { Question } from "../fan-out-report.ts";
 import type { TidewireNode } from "../node.ts";
-import { retentionOf } from "../publisher.ts";
 import { Refusal } from "../refusal.ts";
+import { retentionOf } from "../retention.ts";
+import { timeProblem } from "../schedule-quota.ts";
 
 type Publish = PublishMessage<Payload>;
 
 /** Fields of the protocol that a later version performs. Ignoring them would do something else than was asked. */
-const NOT_YET = ["patch", "at", "after", "report"] as const;
+const NOT_YET = ["patch", "after"] as const;
 
 export function publish(node: TidewireNode, connection: Connection, message: Publish): Promise<void> | undefined {
 	for (const field of NOT_YET) {
@@ -30,12 +32,29 @@ export function publish(node: TidewireNode, connection: Connection, message: Pub
 	if (message.echo === false && message.exclude !== undefined) {
 		throw new Refusal("bad_request", "echo: false and exclude cannot be used together");
 	}
+	refuseScheduled(node, message);
 	const found = access(node, connection.caller, "publish", message.channel);
 	// Synchronous as long as rule and schema are, so that a burst of publishes becomes one write to each subscriber.
 	if (found instanceof Promise) {
 		return found.then((later) => check(node, connection, message, later, data));
 	}
 	return check(node, connection, message, found, data);
+}
+
+/** `at` asks for what nobody can know before its time: where the channel stands then, and who gets it. */
+function refuseScheduled(node: TidewireNode, message: Publish): void {
+	if (message.at === undefined) {
+		return;
+	}
+	for (const field of ["if", "report"] as const) {
+		if (message[field] !== undefined && message[field] !== false) {
+			throw new Refusal("bad_request", `at and ${field} cannot be used together`);
+		}
+	}
+	const problem = timeProblem(message.at * 1_000, node.options.nowMs());
+	if (problem !== undefined) {
+		throw new Refusal("bad_request", `at is ${message.at}, which ${problem}`);
+	}
 }
 
 /** Plain clients: a message without `action` goes to the channel that the route names. */
@@ -62,11 +81,16 @@ function check(
 	if (checked instanceof Promise) {
 		return checked.then((result) => append(node, connection, message, to, result));
 	}
-	append(node, connection, message, to, checked);
-	return undefined;
+	return append(node, connection, message, to, checked);
 }
 
-function append(node: TidewireNode, connection: Connection, message: Publish, to: Access, data: CheckedData): void {
+function append(
+	node: TidewireNode,
+	connection: Connection,
+	message: Publish,
+	to: Access,
+	data: CheckedData,
+): Promise<void> | undefined {
 	if (!data.ok) {
 		throw new Refusal(data.code, data.message, data.issues.length > 0 ? { issues: data.issues } : {});
 	}
@@ -81,7 +105,36 @@ function append(node: TidewireNode, connection: Connection, message: Publish, to
 		...(exclude === undefined ? {} : { exclude }),
 		...(message.ttl === undefined ? {} : { ttlMs: message.ttl * 1_000 }),
 	};
-	void accept(node, connection, message, to.name, publication, optionsOf(node, connection, message, to));
+	const options = optionsOf(node, connection, message, to);
+	if (message.report !== true) {
+		void accept(node, connection, message, to.name, publication, options);
+		return undefined;
+	}
+	const question = node.reports.ask(connection);
+	if (question instanceof Promise) {
+		// Only until this node's first question is known to the broker.
+		return question
+			.catch((cause: unknown) => Promise.reject(brokerRefusal(cause)))
+			.then((asked) => appendAndReport(node, connection, message, to.name, publication, options, asked));
+	}
+	appendAndReport(node, connection, message, to.name, publication, options, question);
+	return undefined;
+}
+
+function appendAndReport(
+	node: TidewireNode,
+	connection: Connection,
+	message: Publish,
+	channel: string,
+	publication: Publication,
+	options: PublishOptions,
+	question: Question | undefined,
+): void {
+	if (question === undefined) {
+		throw new Refusal("limit_reached", "too many reports are waited for", { retryable: true });
+	}
+	const { report } = question;
+	void accept(node, connection, message, channel, { ...publication, report }, options, question);
 }
 
 function optionsOf(node: TidewireNode, connection: Connection, message: Publish, to: Access): PublishOptions {
@@ -94,6 +147,7 @@ function optionsOf(node: TidewireNode, connection: Connection, message: Publish,
 			? {}
 			: { idempotencyKey: JSON.stringify([scope, message.id]), idempotencyMs: node.options.windowMs }),
 		...(ifPosition === undefined ? {} : { ifPosition }),
+		...(message.at === undefined ? {} : { atMs: message.at * 1_000 }),
 	};
 }
 
@@ -105,25 +159,58 @@ async function accept(
 	channel: string,
 	publication: Publication,
 	options: PublishOptions,
+	question?: Question,
 ): Promise<void> {
 	try {
-		const result = await node.broker.publish(channel, publication, options);
-		if (result.status === "scheduled") {
-			if (id !== undefined) {
-				connection.reply({ ack: id });
-			}
-			return;
-		}
-		const position = formatPosition(result.position);
+		const result = await publishWithin(node, connection, channel, publication, options);
 		if (result.status === "conflict") {
+			const position = formatPosition(result.position);
 			throw new Refusal("conflict", `the channel is at ${position}`, { position });
 		}
-		if (id !== undefined) {
-			connection.reply({ ack: id, position });
+		if (id === undefined) {
+			return;
+		}
+		connection.reply(
+			result.status === "scheduled"
+				? { ack: id, scheduled: true }
+				: { ack: id, position: formatPosition(result.position) },
+		);
+		if (question !== undefined) {
+			connection.reply({ report: { of: id, ...(await question.conclude(result)) } });
 		}
 	} catch (cause) {
 		connection.fail(id, brokerRefusal(cause));
+	} finally {
+		question?.drop();
 	}
+}
+
+/** Publishes; what is for later only within what one client may have waiting. */
+async function publishWithin(
+	node: TidewireNode,
+	connection: Connection,
+	channel: string,
+	publication: Publication,
+	options: PublishOptions,
+): Promise<PublishResult> {
+	const { atMs } = options;
+	if (atMs === undefined) {
+		return node.broker.publish(channel, publication, options);
+	}
+	const { user } = connection.caller;
+	const client = user === null ? `s:${connection.session}` : `u:${user.id}`;
+	const { scheduleQuota } = node;
+	if (!scheduleQuota.take(client, atMs)) {
+		throw new Refusal("limit_reached", `a client may have ${scheduleQuota.maxOfOne} publishes waiting for their time`);
+	}
+	const result = await node.broker.publish(channel, publication, options).catch((cause: unknown) => {
+		scheduleQuota.giveBack(client, atMs);
+		throw cause;
+	});
+	if (result.status !== "scheduled" || result.duplicate) {
+		scheduleQuota.giveBack(client, atMs);
+	}
+	return result;
 }
 
 /** What a peer is told of a broker that refused. */
