@@ -2,7 +2,7 @@
  * What a publish may carry into a channel: within the channel's bounds, and as its schema wants it. Data that the
  * schema leaves as it is goes on as the publisher's own text; only what the schema changes is written anew.
  */
-import { type ChannelRoute, type Issue, validate } from "@tidewire/contract";
+import { type ChannelRoute, type Issue, type MaybeSchema, validate } from "@tidewire/contract";
 import type { Payload } from "@tidewire/protocol";
 
 export type CheckedData =
@@ -21,6 +21,11 @@ export function checkData(route: ChannelRoute, payload: Payload): CheckedData | 
 		const message = `the data has ${payload.bytes.length} bytes, at most ${maxMessageBytes} in this channel`;
 		return { ok: false, code: "too_large", message, issues: [] };
 	}
+	return checkValue(schema, payload);
+}
+
+/** The same, of the schema alone. */
+export function checkValue(schema: MaybeSchema, payload: Payload): CheckedData | Promise<CheckedData> {
 	if (schema === undefined) {
 		return { ok: true, bytes: payload.bytes, encoding: payload.encoding };
 	}
