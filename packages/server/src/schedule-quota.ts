@@ -29,6 +29,11 @@ export class ScheduleQuota {
 		return this.#maxOfOne;
 	}
 
+	/** How many clients something is remembered of. */
+	get clients(): number {
+		return this.#due.size;
+	}
+
 	/** Counts one more for a client, unless it has as many as it may. Whether it did. */
 	take(client: string, atMs: number): boolean {
 		const nowMs = this.#nowMs();
