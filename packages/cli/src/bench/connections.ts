@@ -11,7 +11,6 @@ import { figure, type Measurement, round } from "./result.ts";
 import { Samples } from "./samples.ts";
 import type { Settings } from "./settings.ts";
 
-const PATIENCE_MS = 10_000;
 /** A server's garbage of so many handshakes is given this long to be collected before its memory is read. */
 const REST_MS = 1_000;
 
@@ -19,7 +18,7 @@ export async function measureConnections(settings: Settings): Promise<Measuremen
 	const { clients = 1_000, channels = 1, seconds, target, stopped, process: server } = settings;
 	const name = "connections with a subscription";
 	const names = settings.newNames();
-	const publisher = await Publisher.open(target, names, channels);
+	const publisher = await Publisher.open(target, names, channels, true);
 	const shares = shareOut(clients, settings.workers);
 	const crew = new Crew(shares.length);
 	const samples = new Samples(
@@ -62,9 +61,9 @@ export async function measureConnections(settings: Settings): Promise<Measuremen
 		for (let channel = 0; channel < channels; channel++) {
 			publisher.publish(channel, settings.payloads[0]!.text, nowMicros(), true);
 		}
-		await publisher.allAnswered(PATIENCE_MS);
-		publisher.check();
-		const workers = await crew.settle(publisher.heads, PATIENCE_MS);
+		await publisher.allAnswered(settings.patienceMs);
+		publisher.broken.throwIfAborted();
+		const workers = await crew.settle(publisher.heads, settings.patienceMs);
 		const series = samples.end(name);
 		const per = (after: number | undefined, before: number | undefined, of: number): number | null =>
 			after === undefined || before === undefined ? null : figure((after - before) / of);
@@ -99,6 +98,7 @@ export async function measureConnections(settings: Settings): Promise<Measuremen
 				{
 					...workers.map(({ continuity }) => continuity).reduce(addCounts, NOTHING_COUNTED),
 					subscriptions: workers.reduce((total, { subscriptions }) => total + subscriptions, 0),
+					unanswered: publisher.unanswered,
 					closed: workers.reduce((total, { closed }) => total + closed, 0),
 					closedWhy: workers.find(({ closedWhy }) => closedWhy !== undefined)?.closedWhy ?? null,
 				},

@@ -72,10 +72,11 @@ export function rowOf({ name, pace }: Plan, figures: LoadFigures): Row {
 	};
 }
 
-export function continuityOf({ workers }: LoadFigures): Continuity {
+export function continuityOf({ workers, unanswered }: LoadFigures): Continuity {
 	return {
 		...workers.map(({ continuity }) => continuity).reduce(addCounts, NOTHING_COUNTED),
 		subscriptions: workers.reduce((sum, { subscriptions }) => sum + subscriptions, 0),
+		unanswered,
 		closed: workers.reduce((sum, { closed }) => sum + closed, 0),
 		closedWhy: workers.find(({ closedWhy }) => closedWhy !== undefined)?.closedWhy ?? null,
 	};

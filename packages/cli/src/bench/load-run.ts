@@ -42,14 +42,12 @@ export interface LoadFigures {
 	readonly refused: ReadonlyMap<string, number>;
 	readonly series: readonly Series[];
 	readonly interrupted: boolean;
-	/** Nothing came for too long, and the rest was given up. */
-	readonly stalled: boolean;
+	/** Publishes that the server neither accepted nor refused. */
+	readonly unanswered: number;
 }
 
-/** After so long without a delivery nothing more is expected. */
-const PATIENCE_MS = 10_000;
 /** Whoever pressed Ctrl-C waits. */
-const STOPPED_PATIENCE_MS = 1_000;
+const STOPPED_PATIENCE_MS = 3_000;
 /** Between the choice of the first due time and that time: load processes are told it meanwhile. */
 const LEAD_MICROS = 200_000;
 /** Timers are late by about this; the rest of a wait is spent polling. */
@@ -59,7 +57,6 @@ interface Window {
 	readonly beganMs: number;
 	readonly endedMs: number;
 	readonly cpu: CpuMicros | undefined;
-	readonly stalled: boolean;
 }
 
 /** Undefined where it was stopped before anything was measured. */
@@ -67,7 +64,7 @@ export async function runLoad(settings: Settings, plan: Plan): Promise<LoadFigur
 	const { target, stopped, process: server } = settings;
 	const names = settings.newNames();
 	// First one connection: what is wrong with the URL or the rights is said once, in the server's words.
-	const publisher = await Publisher.open(target, names, plan.channels);
+	const publisher = await Publisher.open(target, names, plan.channels, plan.pace.kind === "rounds");
 	const shares = shareOut(plan.clients, settings.workers);
 	const crew = new Crew(shares.length);
 	try {
@@ -104,11 +101,8 @@ export async function runLoad(settings: Settings, plan: Plan): Promise<LoadFigur
 			throw error;
 		});
 		const series = samples.end(plan.name);
-		const patienceMs = stopped.aborted ? STOPPED_PATIENCE_MS : PATIENCE_MS;
-		await publisher.allAnswered(window.stalled ? 0 : patienceMs);
-		publisher.check();
-		const endedMs = performance.now();
-		const workers = await crew.settle(publisher.heads, window.stalled ? 0 : patienceMs);
+		publisher.broken.throwIfAborted();
+		const workers = await crew.settle(publisher.heads, patienceOf(settings));
 		const latency = new Histogram();
 		for (const figures of workers) {
 			latency.add(figures.latency);
@@ -119,13 +113,13 @@ export async function runLoad(settings: Settings, plan: Plan): Promise<LoadFigur
 			answered: publisher.answered,
 			late: publisher.late,
 			deliveries: latency.count,
-			elapsedMs: (plan.pace.kind === "rounds" ? window.endedMs : endedMs) - window.beganMs,
+			elapsedMs: window.endedMs - window.beganMs,
 			cpu: window.cpu,
 			residentBytes: server?.residentBytes(),
 			refused: publisher.refused,
 			series,
 			interrupted: stopped.aborted,
-			stalled: window.stalled,
+			unanswered: publisher.unanswered,
 		};
 	} finally {
 		publisher.close();
@@ -144,7 +138,7 @@ async function openLoop(settings: Settings, plan: Plan, crew: Crew, publisher: P
 	let beganMs = performance.now();
 	let before: CpuMicros | undefined;
 	while (next < schedule.total && !stopped.aborted) {
-		publisher.check();
+		publisher.broken.throwIfAborted();
 		const waitMicros = startMicros + schedule.dueMicros(next) - nowMicros();
 		if (waitMicros > TIMER_SLACK_MICROS) {
 			await new Promise((resolve) => setTimeout(resolve, (waitMicros - TIMER_SLACK_MICROS) / 1_000));
@@ -172,8 +166,8 @@ async function openLoop(settings: Settings, plan: Plan, crew: Crew, publisher: P
 		// What the server answers, and whether somebody wants this to stop, is heard between the turns.
 		await new Promise(setImmediate);
 	}
-	await publisher.allAnswered(stopped.aborted ? STOPPED_PATIENCE_MS : PATIENCE_MS);
-	return { beganMs, endedMs: performance.now(), cpu: difference(before, server?.cpu()), stalled: false };
+	await publisher.allAnswered(patienceOf(settings));
+	return { beganMs, endedMs: performance.now(), cpu: difference(before, server?.cpu()) };
 }
 
 /** A round after the other, each when every subscriber has all of the one before. */
@@ -183,6 +177,7 @@ async function closedLoop(settings: Settings, plan: Plan, crew: Crew, publisher:
 	let rounds = 0;
 	let payload = 0;
 	let stalled = false;
+	const end = AbortSignal.any([stopped, publisher.broken]);
 	const runFor = async (seconds: number): Promise<void> => {
 		const untilMs = performance.now() + seconds * 1_000;
 		while (performance.now() < untilMs && !stopped.aborted && !stalled) {
@@ -196,8 +191,8 @@ async function closedLoop(settings: Settings, plan: Plan, crew: Crew, publisher:
 				}
 			});
 			rounds++;
-			const whole = await crew.until(() => crew.rounds >= rounds, stopped, PATIENCE_MS);
-			publisher.check();
+			const whole = await crew.until(() => crew.rounds >= rounds, end, settings.patienceMs);
+			publisher.broken.throwIfAborted();
 			stalled = !whole && !stopped.aborted;
 		}
 	};
@@ -206,7 +201,14 @@ async function closedLoop(settings: Settings, plan: Plan, crew: Crew, publisher:
 	const before = server?.cpu();
 	const beganMs = performance.now();
 	await runFor(settings.seconds);
-	return { beganMs, endedMs: performance.now(), cpu: difference(before, server?.cpu()), stalled };
+	const endedMs = performance.now();
+	const cpu = difference(before, server?.cpu());
+	await publisher.allAnswered(stalled ? 0 : patienceOf(settings));
+	return { beganMs, endedMs, cpu };
+}
+
+function patienceOf({ stopped, patienceMs }: Settings): number {
+	return stopped.aborted ? Math.min(STOPPED_PATIENCE_MS, patienceMs) : patienceMs;
 }
 
 function difference(before: CpuMicros | undefined, after: CpuMicros | undefined): CpuMicros | undefined {

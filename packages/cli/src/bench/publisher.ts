@@ -15,9 +15,10 @@ const MOST_UNSENT_BYTES = 64 * 2 ** 20;
 export class Publisher {
 	readonly #clients: LoadClient[] = [];
 	readonly #names: ChannelNames;
+	readonly #insists: boolean;
 	readonly #heads: number[];
 	#outstanding = 0;
-	#trouble: CliError | undefined;
+	readonly #broken = new AbortController();
 	#onAnswer: () => void = () => {};
 	/** From when a publish was due until the server's answer. */
 	readonly answered = new Histogram();
@@ -27,13 +28,15 @@ export class Publisher {
 	readonly refused = new Map<string, number>();
 	published = 0;
 
-	private constructor(names: ChannelNames, channels: number) {
+	private constructor(names: ChannelNames, channels: number, insists: boolean) {
 		this.#names = names;
+		this.#insists = insists;
 		this.#heads = Array.from({ length: channels }, () => 0);
 	}
 
-	static async open(target: Target, names: ChannelNames, channels: number): Promise<Publisher> {
-		const publisher = new Publisher(names, channels);
+	/** `insists`: no publish may be refused, not even for now. */
+	static async open(target: Target, names: ChannelNames, channels: number, insists: boolean): Promise<Publisher> {
+		const publisher = new Publisher(names, channels, insists);
 		const listener: LoadListener = {
 			message: () => {},
 			event: () => {},
@@ -56,11 +59,14 @@ export class Publisher {
 		return this.#heads;
 	}
 
-	/** Throws `CliError` where going on makes no sense: the server refuses for good, or has hung up. */
-	check(): void {
-		if (this.#trouble !== undefined) {
-			throw this.#trouble;
-		}
+	/** Publishes that were to be answered and are not yet. */
+	get unanswered(): number {
+		return this.#outstanding;
+	}
+
+	/** Aborted where going on makes no sense: the server refuses for good, or has hung up. The reason is a `CliError`. */
+	get broken(): AbortSignal {
+		return this.#broken.signal;
 	}
 
 	/** What `publish` is called for from within becomes one write per connection. */
@@ -102,15 +108,15 @@ export class Publisher {
 			return Promise.resolve(true);
 		}
 		return new Promise((resolve) => {
-			const end = (answered: boolean): void => {
+			const end = (): void => {
 				clearTimeout(timer);
 				this.#onAnswer = () => {};
-				resolve(answered);
+				resolve(this.#outstanding === 0);
 			};
-			const timer = setTimeout(() => end(false), patienceMs);
+			const timer = setTimeout(end, patienceMs);
 			this.#onAnswer = () => {
-				if (this.#outstanding === 0) {
-					end(true);
+				if (this.#outstanding === 0 || this.broken.aborted) {
+					end();
 				}
 			};
 		});
@@ -134,7 +140,7 @@ export class Publisher {
 	}
 
 	#refuse({ code, message, retryable }: WireError): void {
-		if (retryable === true) {
+		if (retryable === true && !this.#insists) {
 			this.refused.set(code, (this.refused.get(code) ?? 0) + 1);
 		} else {
 			this.#fail(`the server refuses a publish: ${message} (${code})`);
@@ -142,6 +148,7 @@ export class Publisher {
 	}
 
 	#fail(message: string): void {
-		this.#trouble ??= new CliError("failure", message);
+		this.#broken.abort(new CliError("failure", message));
+		this.#onAnswer();
 	}
 }

@@ -24,6 +24,8 @@ export interface Series {
 /** What each subscriber got of what it was owed, over the whole of a subject, the warm-up too. */
 export interface Continuity extends ContinuityCounts {
 	readonly subscriptions: number;
+	/** Publishes that the server neither accepted nor refused: what became of them is not known. */
+	readonly unanswered: number;
 	/** Connections that the server ended. */
 	readonly closed: number;
 	readonly closedWhy: string | null;
@@ -97,6 +99,6 @@ export function figure(value: number | undefined): number | null {
 }
 
 /** Whether something went wrong that the server did not announce: then the run has failed, whatever its figures. */
-export function isBroken({ lost, repeated, closed }: Continuity): boolean {
-	return lost > 0 || repeated > 0 || closed > 0;
+export function isBroken({ lost, repeated, unanswered, closed }: Continuity): boolean {
+	return lost > 0 || repeated > 0 || unanswered > 0 || closed > 0;
 }

@@ -26,6 +26,8 @@ export interface Settings extends Amounts {
 	readonly payloads: readonly Payload[];
 	/** What the payloads are, for the reader. */
 	readonly payloadName: string;
+	/** After so long without one, a delivery or an answer that is still missing is lost. */
+	readonly patienceMs: number;
 	/** Load processes. */
 	readonly workers: number;
 	/** Connections that are opened at a time, over all processes. */

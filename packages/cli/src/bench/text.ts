@@ -17,7 +17,7 @@ export function describeResult(result: Result): readonly string[] {
 }
 
 export function describeContinuity(continuity: Continuity): string {
-	const { subscriptions, delivered, lost, repeated, announced, resets, closed, closedWhy } = continuity;
+	const { subscriptions, delivered, lost, repeated, announced, resets, unanswered, closed, closedWhy } = continuity;
 	const told = [
 		...(announced > 0 ? [`${grouped(announced)} announced as not delivered`] : []),
 		...(resets > 0 ? [`${grouped(resets)} resets`] : []),
@@ -29,6 +29,7 @@ export function describeContinuity(continuity: Continuity): string {
 	const faults = [
 		...(lost > 0 ? [`${grouped(lost)} lost`] : []),
 		...(repeated > 0 ? [`${grouped(repeated)} repeated or out of order`] : []),
+		...(unanswered > 0 ? [`${grouped(unanswered)} publishes without an answer`] : []),
 		...(closed > 0 ? [`${grouped(closed)} connections ended by the server (${closedWhy ?? "no reason"})`] : []),
 		...told,
 	];

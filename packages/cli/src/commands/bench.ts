@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { basename } from "node:path";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { readUrl, tokenOption } from "../arguments.ts";
 import { placeOf } from "../bench/load-client.ts";
 import { type Payload, readPayloads, syntheticPayload } from "../bench/payload.ts";
@@ -27,12 +27,14 @@ interface BenchOptions extends Amounts {
 	readonly prefix: string;
 	readonly workers?: number;
 	readonly atOnce: number;
+	readonly patience: number;
 	readonly pid?: number;
 	readonly token?: string;
 	readonly json?: boolean;
 	readonly save?: string;
 }
 
+const DEFAULT_SUBJECTS: readonly Subject[] = ["latency", "fanout", "connections"];
 const DEFAULT_SIZE = 128;
 /** What one load process may have; the files that Node itself opens come on top. */
 const MOST_CLIENTS_PER_WORKER = 8_000;
@@ -43,8 +45,10 @@ export function benchCommand(terminal: Terminal): Command {
 	return new Command("bench")
 		.description("measure a server: latency, fan-out, a recording's pace, connections")
 		.argument("<url>", "where the server is, such as ws://127.0.0.1:7400/connect", readUrl)
-		.addOption(
-			new Option("--subject <names...>", "what to measure (default: latency fanout connections)").choices(SUBJECTS),
+		.option(
+			"--subject <names>",
+			`what to measure, of ${SUBJECTS.join()} (default: ${DEFAULT_SUBJECTS.join()})`,
+			readSubjects,
 		)
 		.option("--clients <number>", "connections that subscribe (default: 100; fanout, connections: 1000)", readCount)
 		.option("--channels <number>", "channels, over which clients are shared out (default: 1; recorded: 16)", readCount)
@@ -58,6 +62,7 @@ export function benchCommand(terminal: Terminal): Command {
 		.option("--prefix <text>", "what the names of the channels begin with", "bench_")
 		.option("--workers <number>", "load processes (default: by clients and cores)", readCount)
 		.option("--at-once <number>", "connections that are being opened at a time", readCount, 100)
+		.option("--patience <seconds>", "how long a delivery or an answer is waited for before it is lost", readAmount, 10)
 		.option("--pid <number>", "the server's process on this machine: measure its CPU and memory, too", readCount)
 		.addOption(tokenOption())
 		.option("--json", "print each subject's result as one JSON object")
@@ -66,7 +71,7 @@ export function benchCommand(terminal: Terminal): Command {
 }
 
 async function bench(terminal: Terminal, url: URL, options: BenchOptions): Promise<void> {
-	const subjects = options.subject ?? ["latency", "fanout", "connections"];
+	const subjects = options.subject ?? DEFAULT_SUBJECTS;
 	if (options.size !== undefined && options.payload !== undefined) {
 		throw new CliError("usage", "--size and --payload exclude each other");
 	}
@@ -101,7 +106,7 @@ async function bench(terminal: Terminal, url: URL, options: BenchOptions): Promi
 }
 
 function settle(terminal: Terminal, url: URL, options: BenchOptions, payloads: readonly Payload[]): Settings {
-	const { clients, channels, rate, burst, speed, seconds, warmUp, prefix, atOnce, pid, token } = options;
+	const { clients, channels, rate, burst, speed, seconds, warmUp, prefix, atOnce, patience, pid, token } = options;
 	return {
 		target: { url: url.href, token },
 		clients,
@@ -115,6 +120,7 @@ function settle(terminal: Terminal, url: URL, options: BenchOptions, payloads: r
 		payloadName: options.payload === undefined ? `${options.size ?? DEFAULT_SIZE} bytes` : basename(options.payload),
 		workers: 1,
 		atOnce,
+		patienceMs: patience * 1_000,
 		process: pid === undefined ? undefined : new ServerProcess(pid),
 		// Unguessable, so that runs do not meet.
 		newNames: () => ({ prefix: `${prefix}${randomBytes(4).toString("hex")}_` }),
@@ -153,6 +159,16 @@ async function save(file: string | undefined, results: readonly Result[]): Promi
 	} catch (cause) {
 		throw new CliError("failure", `the results cannot be written: ${wordsOf(cause)}`, { cause });
 	}
+}
+
+function readSubjects(text: string): readonly Subject[] {
+	return text.split(",").map((name) => {
+		const subject = SUBJECTS.find((known) => known === name);
+		if (subject === undefined) {
+			throw new InvalidArgumentError(`"${name}" is not one of ${SUBJECTS.join(", ")}.`);
+		}
+		return subject;
+	});
 }
 
 function readCount(text: string): number {
