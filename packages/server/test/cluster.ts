@@ -1,5 +1,5 @@
 /** Servers on one broker, as nodes of a cluster, with a clock that tests set on. */
-import { createMemoryCluster, type MemoryBrokerOptions } from "@tidewire/broker";
+import { type Broker, createMemoryCluster, type MemoryBrokerOptions } from "@tidewire/broker";
 import { type Contract, contract } from "@tidewire/contract";
 import { SILENT } from "../src/observe/log.ts";
 import type { ServerOptions } from "../src/options.ts";
@@ -14,6 +14,8 @@ export interface Cluster<C extends Contract> {
 	nowMs(): number;
 	/** Sets the clock on: what was waiting for a time up to then happens. */
 	pass(ms: number): void;
+	/** One more node at the broker, without a server. */
+	broker(): Broker;
 	/** The broker loses a channel's log, epoch and head. */
 	forget(channel: string): void;
 }
@@ -52,6 +54,7 @@ export async function twoNodes<C extends Contract = Contract>(
 	return {
 		nodes: [await node(), await node()],
 		nowMs: () => nowMs,
+		broker: () => cluster.node(),
 		forget: (channel) => cluster.forget(channel),
 		pass(ms) {
 			nowMs += ms;
