@@ -3,6 +3,7 @@
  * weighed by what the operating system says of them: Linux only, by /proc.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { createInterface, type Interface } from "node:readline";
@@ -24,6 +25,8 @@ export class Measured {
 	constructor(core: number, command: readonly string[]) {
 		const [program = "", ...args] = pinned ? ["taskset", "-c", String(core), ...command] : command;
 		this.child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
+		// It may be gone before it has read what it was told; that it is, the next `line` says.
+		this.child.stdin!.on("error", () => {});
 		this.#lines = createInterface({ input: this.child.stdout! });
 		this.#lines.on("line", (line) => {
 			const waiting = this.#waiting.shift();
@@ -60,10 +63,15 @@ export class Measured {
 		return line;
 	}
 
-	/** Has it collect its garbage (`servers/announce.ts`). */
+	/** Tells it something and returns its next line of output. */
+	ask(command: string | Uint8Array): Promise<string> {
+		this.child.stdin!.write(command);
+		return this.line();
+	}
+
+	/** Has it collect its garbage. */
 	async collect(): Promise<void> {
-		this.child.stdin!.write("collect\n");
-		await this.line();
+		await this.ask("collect\n");
 	}
 
 	/** Resident memory in bytes. */
@@ -73,8 +81,12 @@ export class Measured {
 	}
 
 	/** Ends it at once. */
-	kill(): void {
-		this.child.kill("SIGKILL");
+	async kill(): Promise<void> {
+		if (this.child.exitCode === null && this.child.signalCode === null) {
+			const ended = once(this.child, "exit");
+			this.child.kill("SIGKILL");
+			await ended;
+		}
 	}
 
 	/** Ends its input, upon which it ends itself. */
