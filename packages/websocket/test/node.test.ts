@@ -221,6 +221,16 @@ describe("our client with servers", () => {
 		return { end, next };
 	}
 
+	test("connects by way of another address, and names the URL's host all the same", async () => {
+		const http = createServer();
+		const { port } = await listen(undefined, http);
+		const host = new Promise((resolve) => http.on("upgrade", ({ headers }) => resolve(headers.host)));
+		const options = { context: newPeer, via: { host: "127.0.0.1", port } };
+		const { connection } = await connectWebSocket("ws://far.example:81/", options, echo);
+		cleanups.push(() => connection.close(1000));
+		expect(await host).toBe("far.example:81");
+	});
+
 	test("ws as the server", async () => {
 		const wss = new WsServer({ port: 0, host: "127.0.0.1", handleProtocols: () => "chat" });
 		cleanups.push(() => wss.close());

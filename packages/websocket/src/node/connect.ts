@@ -31,6 +31,8 @@ export interface ConnectOptions<Context extends SocketContext> {
 	readonly handshakeTimeoutMs?: number;
 	/** Ends the attempt; it has no effect on an open connection. */
 	readonly signal?: AbortSignal;
+	/** Where to connect to instead of the URL's host: a tunnel's near end. The handshake and TLS still name the URL's. */
+	readonly via?: { readonly host: string; readonly port: number };
 	/** For `wss:`: certificates and the like. */
 	readonly tls?: ConnectionOptions;
 }
@@ -64,7 +66,7 @@ export async function connectWebSocket<Context extends SocketContext>(
 	if (options.signal?.aborted === true) {
 		throw new WebSocketError("aborted", `connecting to ${target.host} was aborted`, { cause: options.signal.reason });
 	}
-	const socket = open(target, options.tls);
+	const socket = open(target, options);
 	const { text, rest } = await exchange(socket, request, target.host, options);
 	const response = parseResponseHead(text);
 	const verdict =
@@ -98,15 +100,16 @@ function parseUrl(url: string | URL): URL {
 	return parsed;
 }
 
-function open(target: URL, tls: ConnectionOptions | undefined): Socket {
+function open(target: URL, { tls, via }: Pick<ConnectOptions<SocketContext>, "tls" | "via">): Socket {
 	const host = target.hostname.startsWith("[") ? target.hostname.slice(1, -1) : target.hostname;
 	const secure = target.protocol === "wss:" || target.protocol === "https:";
 	const port = Number(target.port || (secure ? 443 : 80));
+	const { host: toHost, port: toPort } = via ?? { host, port };
 	if (!secure) {
-		return connectTcp({ host, port });
+		return connectTcp({ host: toHost, port: toPort });
 	}
 	const named = isIP(host) === 0 ? { servername: host } : {};
-	return connectTls({ host, port, ...named, ALPNProtocols: ["http/1.1"], ...tls });
+	return connectTls({ host: toHost, port: toPort, ...named, ALPNProtocols: ["http/1.1"], ...tls });
 }
 
 /** Sends the request and collects the answer's head, and what came behind it. */
