@@ -11,6 +11,8 @@ export type ServerErrorCode =
 	| "conflict"
 	/** More at once than this node takes. */
 	| "limit_reached"
+	/** It may succeed later: other nodes changed the state channel first, each time. */
+	| "unavailable"
 	/** The port or address cannot be listened on. */
 	| "cannot_listen"
 	/** A certificate or key that TLS cannot be spoken with. */
@@ -21,10 +23,18 @@ export class ServerError extends Error {
 	/** `invalid_data`: what is wrong where. */
 	readonly issues: readonly { readonly message: string; readonly path: readonly (string | number)[] }[];
 
-	constructor(code: ServerErrorCode, message: string, options: ErrorOptions & { issues?: ServerError["issues"] } = {}) {
+	/** `conflict`: the channel's present position. */
+	readonly position: string | undefined;
+
+	constructor(
+		code: ServerErrorCode,
+		message: string,
+		options: ErrorOptions & { readonly issues?: ServerError["issues"]; readonly position?: string } = {},
+	) {
 		super(message, options);
 		this.name = "ServerError";
 		this.code = code;
 		this.issues = options.issues ?? [];
+		this.position = options.position;
 	}
 }

@@ -19,3 +19,4 @@ export type {
 	ServerUser,
 } from "./publisher.ts";
 export { createServer, type Listening, type ListenOptions, type TidewireServer } from "./server.ts";
+export type { ChangeExtras, StateDestination, StateValue } from "./state-destination.ts";

@@ -11,6 +11,7 @@ import type { ResolvedOptions } from "./options.ts";
 import type { OwnChannels } from "./own-channels.ts";
 import type { Publisher } from "./publisher.ts";
 import type { ScheduleQuota } from "./schedule-quota.ts";
+import type { States } from "./state/states.ts";
 
 export interface TidewireNode extends Home {
 	/** This node's name. */
@@ -25,5 +26,6 @@ export interface TidewireNode extends Home {
 	readonly performed: Performed;
 	readonly reports: FanOutReports;
 	readonly scheduleQuota: ScheduleQuota;
+	readonly states: States;
 	readonly publisher: Publisher<Contract>;
 }

@@ -4,12 +4,14 @@
  */
 import type { Broker, Publication, PublishOptions, PublishResult } from "@tidewire/broker";
 import {
+	type ChannelData,
 	type ChannelInput,
 	type ChannelPattern,
 	type ChannelRoute,
 	type ChannelRouter,
 	type Contract,
 	compilePattern,
+	type IsState,
 	isOwnPattern,
 	NO_PARAMETERS,
 	type OwnInput,
@@ -26,6 +28,8 @@ import { refuseUnknownNames } from "./option-names.ts";
 import { brokerNameOf, type OwnChannels, type OwnName, wireNameOf } from "./own-channels.ts";
 import { retentionOf } from "./retention.ts";
 import { timeProblem } from "./schedule-quota.ts";
+import type { States } from "./state/states.ts";
+import { appendChange, type StateDestination, stateDestination } from "./state-destination.ts";
 
 /** What a message may carry beside its data, and when it counts as published before. */
 export interface BroadcastExtras {
@@ -73,9 +77,10 @@ export interface Destination<Data> {
 	publishAndReport(data: Data | Uint8Array, extras?: PublishExtras): Promise<PublishReport>;
 }
 
-export interface ServerChannel<C extends Contract, Name extends string> extends Destination<ChannelInput<C, Name>> {
+/** A channel to publish to; of a state channel the value can be read and changed, too. */
+export type ServerChannel<C extends Contract, Name extends string> = Destination<ChannelInput<C, Name>> & {
 	readonly name: Name;
-}
+} & (IsState<C, Name> extends true ? StateDestination<ChannelInput<C, Name>, ChannelData<C, Name>> : unknown);
 
 /** A user's own channel, `@user`: all connections that subscribed to it as this user, on all nodes. */
 export interface ServerUser<C extends Contract> extends Destination<OwnInput<C, "@user">> {
@@ -108,6 +113,7 @@ export interface PublisherParts {
 	readonly channels: ChannelRouter;
 	readonly ownChannels: OwnChannels;
 	readonly reports: FanOutReports;
+	readonly states: States;
 	readonly nowMs: () => number;
 }
 
@@ -153,6 +159,9 @@ export function publisher(parts: PublisherParts): Publisher<Contract> {
 		async broadcast(source, data, extras = {}) {
 			refuseUnknownNames("the extras of broadcast", extras, EXTRAS, "option");
 			const { pattern, route } = meantBy(parts, source);
+			if (route.declaration.state !== undefined) {
+				throw new ServerError("invalid_data", `"${source}" has state channels: each has a value of its own to change`);
+			}
 			const checked = await check(`pattern "${source}"`, route, data);
 			return broadcast(broker, pattern, publicationOf(checked, extras), {
 				retention: retentionOf(route),
@@ -181,7 +190,7 @@ function meantBy(
 }
 
 /** A channel of the broker, and what the contract says of it. */
-interface Target {
+export interface Target {
 	readonly name: string;
 	readonly route: ChannelRoute;
 }
@@ -191,7 +200,9 @@ type Accepted = Exclude<PublishResult, { readonly status: "conflict" }>;
 /** `wireName`: what the channel is called towards people. */
 function destination(parts: PublisherParts, wireName: string, target: Target): Destination<unknown> {
 	const channel = `channel "${wireName}"`;
+	const isState = target.route.declaration.state !== undefined;
 	return {
+		...(isState ? stateDestination(parts.states, channel, target) : {}),
 		name: wireName,
 		async publish(data, extras = {}) {
 			refuseUnknownNames("the extras of publish", extras, MORE_EXTRAS, "option");
@@ -199,6 +210,12 @@ function destination(parts: PublisherParts, wireName: string, target: Target): D
 		},
 		async publishAt(at, data, extras = {}) {
 			refuseUnknownNames("the extras of publishAt", extras, EXTRAS, "option");
+			if (isState) {
+				throw new ServerError(
+					"bad_option",
+					`${channel} is a state channel: what it will be worth then is not known now`,
+				);
+			}
 			const atMs = Number(at);
 			const problem = timeProblem(atMs, parts.nowMs());
 			if (problem !== undefined) {
@@ -225,13 +242,17 @@ function destination(parts: PublisherParts, wireName: string, target: Target): D
 }
 
 async function append(
-	{ broker }: PublisherParts,
+	{ broker, states }: PublisherParts,
 	channel: string,
-	{ name, route }: Target,
+	target: Target,
 	data: unknown,
 	extras: PublishExtras,
 	{ atMs, report }: { readonly atMs?: number; readonly report?: string } = {},
 ): Promise<Accepted> {
+	const { name, route } = target;
+	if (route.declaration.state !== undefined) {
+		return appendChange(states, channel, target, { data }, extras, report);
+	}
 	const checked = await check(channel, route, data);
 	const { ifPosition } = extras;
 	const position = ifPosition === undefined ? undefined : parsePosition(ifPosition);
@@ -243,7 +264,8 @@ async function append(
 		...(atMs === undefined ? {} : { atMs }),
 	});
 	if (result.status === "conflict") {
-		throw new ServerError("conflict", `${channel} is at ${formatPosition(result.position)}, not at ${ifPosition}`);
+		const present = formatPosition(result.position);
+		throw new ServerError("conflict", `${channel} is at ${present}, not at ${ifPosition}`, { position: present });
 	}
 	return result;
 }

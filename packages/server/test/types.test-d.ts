@@ -4,7 +4,7 @@
  */
 import { action, type Contract, channel, contract } from "@tidewire/contract";
 import { z } from "zod";
-import { createServer, type TidewireServer } from "../src/index.ts";
+import { createServer, type ServerUser, type TidewireServer } from "../src/index.ts";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function expectType<_Check extends true>(): void {}
@@ -14,6 +14,11 @@ const delivery = contract({
 		"order_{orderId}": channel({ data: z.object({ lat: z.number(), eta: z.string().default("unknown") }) }),
 		"chat:{room}:{thread}": channel(),
 		lobby: channel({ data: z.string() }),
+		"game:{id}": channel({
+			state: true,
+			data: z.object({ score: z.number(), at: z.object({ x: z.number() }).optional() }),
+		}),
+		board: channel({ state: true }),
 	},
 	actions: {
 		contact_driver: action({
@@ -95,6 +100,64 @@ await server.channel("order_1").publish({});
 await server.channel("lobby").publish(1);
 // @ts-expect-error: no pattern of the contract matches
 server.channel("elsewhere");
+
+// --- To a user, to a pattern, at a time, with a report ----------------------------------------------------------------
+
+const toAnn = server.user("ann");
+await toAnn.publish({ anything: 1 });
+await toAnn.device("phone-1").publish("anything");
+expectType<Equal<typeof toAnn, ServerUser<typeof delivery>>>();
+const lobby = server.channel("lobby");
+expectType<Equal<Awaited<ReturnType<typeof lobby.publishAt>>, void>>();
+await lobby.publishAt(new Date(0), "later", { ttlMs: 1 });
+// @ts-expect-error: where the channel will stand then is not known
+await lobby.publishAt(0, "later", { ifPosition: "e:1" });
+const { complete, position, written } = await lobby.publishAndReport("now");
+expectType<Equal<[typeof complete, typeof position, typeof written], [boolean, string, number]>>();
+
+const reached: number = await server.broadcast("order_{orderId}", { lat: 1 }, { idempotencyKey: "k" });
+expectType<Equal<typeof reached, number>>();
+// @ts-expect-error: the field's type is wrong
+await server.broadcast("order_{orderId}", { lat: "1" });
+// @ts-expect-error: a name is no pattern
+await server.broadcast("order_1", { lat: 1 });
+
+const inboxes = contract({ channels: { "@user": channel({ data: z.object({ text: z.string() }) }) } });
+const withInboxes = createServer(inboxes, {
+	may: { publish: { "@user": ({ user }) => user !== null, "@device:{device}": ({ params }) => params.device === "1" } },
+});
+await withInboxes.user("ann").publish({ text: "hello" });
+// @ts-expect-error: the inbox carries texts
+await withInboxes.user("ann").publish({ text: 1 });
+await withInboxes.user("ann").device("phone-1").publish(1);
+// @ts-expect-error: an own channel has a user
+withInboxes.channel("@user");
+// @ts-expect-error: an own channel has a user
+await withInboxes.broadcast("@user", { text: "hello" });
+// @ts-expect-error: a user always may
+createServer(inboxes, { may: { subscribe: { "@user": true } } });
+
+// --- State channels -------------------------------------------------------------------------------------------------
+
+const game = server.channel("game:1");
+await game.publish({ score: 1 });
+await game.patch({ score: 2, at: { x: null } }, { ifPosition: "e:1" });
+await game.set("at", { x: 1 }, { ttlMs: 5_000 });
+const { value: gameValue, position: gamePosition } = await game.value();
+expectType<Equal<typeof gameValue, { score: number; at?: { x: number } | undefined } | undefined>>();
+expectType<Equal<typeof gamePosition, string>>();
+await server.channel("board").patch({ anything: 1 });
+await server.channel("board").set("anyone", [1]);
+// @ts-expect-error: the member has another type
+await game.patch({ score: "2" });
+// @ts-expect-error: no such member
+await game.set("name", "x");
+// @ts-expect-error: the member has another type
+await game.set("score", "x");
+// @ts-expect-error: no state channel, so it has no value
+await server.channel("lobby").value();
+// @ts-expect-error: no state channel, so there is nothing to patch
+await server.channel("order_1").patch({ lat: 1 });
 
 // --- Mistakes in the options ----------------------------------------------------------------------------------------
 

@@ -13,11 +13,15 @@ import type { TidewireNode } from "../node.ts";
 import { Refusal } from "../refusal.ts";
 import { retentionOf } from "../retention.ts";
 import { timeProblem } from "../schedule-quota.ts";
+import { changeState, mayRead, readStateChange } from "./publish-state.ts";
 
 type Publish = PublishMessage<Payload>;
 
 /** Fields of the protocol that a later version performs. Ignoring them would do something else than was asked. */
-const NOT_YET = ["patch", "after"] as const;
+const NOT_YET = ["after"] as const;
+
+/** Publishes, to be reported on under this name. Rejects with `Refusal`, or with the broker's error. */
+type Act = (report: string | undefined) => Promise<Exclude<PublishResult, { readonly status: "conflict" }>>;
 
 export function publish(node: TidewireNode, connection: Connection, message: Publish): Promise<void> | undefined {
 	for (const field of NOT_YET) {
@@ -25,20 +29,47 @@ export function publish(node: TidewireNode, connection: Connection, message: Pub
 			throw new Refusal("bad_request", `this server does not know the field "${field}" of publish yet`);
 		}
 	}
-	const { data } = message;
-	if (data === undefined) {
-		throw new Refusal("bad_request", "publish needs data");
-	}
 	if (message.echo === false && message.exclude !== undefined) {
 		throw new Refusal("bad_request", "echo: false and exclude cannot be used together");
 	}
 	refuseScheduled(node, message);
 	const found = access(node, connection.caller, "publish", message.channel);
 	// Synchronous as long as rule and schema are, so that a burst of publishes becomes one write to each subscriber.
-	if (found instanceof Promise) {
-		return found.then((later) => check(node, connection, message, later, data));
+	return found instanceof Promise
+		? found.then((later) => carryOut(node, connection, message, later))
+		: carryOut(node, connection, message, found);
+}
+
+function carryOut(node: TidewireNode, connection: Connection, message: Publish, to: Access): Promise<void> | undefined {
+	if (to.route.declaration.state !== undefined) {
+		return publishState(node, connection, message, to);
 	}
-	return check(node, connection, message, found, data);
+	if (message.patch !== undefined) {
+		throw new Refusal("bad_request", `channel "${message.channel}" is no state channel: it takes data, not a patch`);
+	}
+	if (message.data === undefined) {
+		throw new Refusal("bad_request", "publish needs data");
+	}
+	const checked = checkData(to.route, message.data);
+	return checked instanceof Promise
+		? checked.then((result) => append(node, connection, message, to, result))
+		: append(node, connection, message, to, checked);
+}
+
+function publishState(
+	node: TidewireNode,
+	connection: Connection,
+	message: Publish,
+	to: Access,
+): Promise<void> | undefined {
+	const change = readStateChange(node, connection, message, to);
+	const carryOut = (readable: boolean): Promise<void> | undefined =>
+		answer(node, connection, message, (report) =>
+			changeState(node, connection, message, to, change, { report, readable }),
+		);
+	// Asked before, since replies about one channel keep their order.
+	const readable = message.if === undefined ? false : mayRead(node, connection, message.channel);
+	return readable instanceof Promise ? readable.then(carryOut) : carryOut(readable);
 }
 
 /** `at` asks for what nobody can know before its time: where the channel stands then, and who gets it. */
@@ -70,20 +101,6 @@ export function bare(
 	return publish(node, connection, { type: "publish", channel, data: message.data });
 }
 
-function check(
-	node: TidewireNode,
-	connection: Connection,
-	message: Publish,
-	to: Access,
-	data: Payload,
-): Promise<void> | undefined {
-	const checked = checkData(to.route, data);
-	if (checked instanceof Promise) {
-		return checked.then((result) => append(node, connection, message, to, result));
-	}
-	return append(node, connection, message, to, checked);
-}
-
 function append(
 	node: TidewireNode,
 	connection: Connection,
@@ -106,35 +123,38 @@ function append(
 		...(message.ttl === undefined ? {} : { ttlMs: message.ttl * 1_000 }),
 	};
 	const options = optionsOf(node, connection, message, to);
+	return answer(node, connection, message, async (report) => {
+		const reported = report === undefined ? publication : { ...publication, report };
+		const result = await publishWithin(node, connection, to.name, reported, options);
+		if (result.status === "conflict") {
+			const position = formatPosition(result.position);
+			throw new Refusal("conflict", `the channel is at ${position}`, { position });
+		}
+		return result;
+	});
+}
+
+/** Does it and answers. What it returns is only until this node's first question is known to the broker. */
+function answer(node: TidewireNode, connection: Connection, message: Publish, act: Act): Promise<void> | undefined {
 	if (message.report !== true) {
-		void accept(node, connection, message, to.name, publication, options);
+		void accept(connection, message, act);
 		return undefined;
 	}
 	const question = node.reports.ask(connection);
 	if (question instanceof Promise) {
-		// Only until this node's first question is known to the broker.
 		return question
 			.catch((cause: unknown) => Promise.reject(brokerRefusal(cause)))
-			.then((asked) => appendAndReport(node, connection, message, to.name, publication, options, asked));
+			.then((asked) => acceptAndReport(connection, message, act, asked));
 	}
-	appendAndReport(node, connection, message, to.name, publication, options, question);
+	acceptAndReport(connection, message, act, question);
 	return undefined;
 }
 
-function appendAndReport(
-	node: TidewireNode,
-	connection: Connection,
-	message: Publish,
-	channel: string,
-	publication: Publication,
-	options: PublishOptions,
-	question: Question | undefined,
-): void {
+function acceptAndReport(connection: Connection, message: Publish, act: Act, question: Question | undefined): void {
 	if (question === undefined) {
 		throw new Refusal("limit_reached", "too many reports are waited for", { retryable: true });
 	}
-	const { report } = question;
-	void accept(node, connection, message, channel, { ...publication, report }, options, question);
+	void accept(connection, message, act, question);
 }
 
 function optionsOf(node: TidewireNode, connection: Connection, message: Publish, to: Access): PublishOptions {
@@ -152,21 +172,9 @@ function optionsOf(node: TidewireNode, connection: Connection, message: Publish,
 }
 
 /** Never rejects. */
-async function accept(
-	node: TidewireNode,
-	connection: Connection,
-	{ id }: Publish,
-	channel: string,
-	publication: Publication,
-	options: PublishOptions,
-	question?: Question,
-): Promise<void> {
+async function accept(connection: Connection, { id }: Publish, act: Act, question?: Question): Promise<void> {
 	try {
-		const result = await publishWithin(node, connection, channel, publication, options);
-		if (result.status === "conflict") {
-			const position = formatPosition(result.position);
-			throw new Refusal("conflict", `the channel is at ${position}`, { position });
-		}
+		const result = await act(question?.report);
 		if (id === undefined) {
 			return;
 		}
