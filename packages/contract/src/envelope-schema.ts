@@ -140,7 +140,12 @@ function publishFields(channel: JsonObject): JsonObject {
 }
 
 export const PUBLISHED: JsonObject = {
-	...object(["ack", "position"], { ack: ID, position: POSITION }),
+	...object(["ack"], {
+		ack: ID,
+		position: POSITION,
+		scheduled: { const: true, description: "It waits for its time, and has no position yet." },
+	}),
+	oneOf: [has("position"), has("scheduled")],
 	not: has("channel"),
 };
 
