@@ -39,6 +39,8 @@ export interface Limits {
 	readonly handshakeTimeoutMs?: number;
 	/** Bytes of a channel's recent messages kept on the node for slow readers, before they read the history. Default 1 MiB. */
 	readonly maxLogBytes?: number;
+	/** The same of all channels together; the oldest go first. Default 64 MiB. */
+	readonly maxLogsBytes?: number;
 	/** The longest range of one `history` reply, in messages. Default 1,000. */
 	readonly maxHistoryPage?: number;
 }
@@ -147,6 +149,7 @@ const DEFAULT_LIMITS: Required<Limits> = {
 	maxRememberedBytes: 64 * 1024 * 1024,
 	handshakeTimeoutMs: 10_000,
 	maxLogBytes: 1024 * 1024,
+	maxLogsBytes: 64 * 1024 * 1024,
 	maxHistoryPage: 1_000,
 };
 
@@ -172,7 +175,10 @@ function steadyNow(): number {
 	return performance.timeOrigin + performance.now();
 }
 
-/** Each message alone in both directions: made once for all who get it, and nothing held between two of them. */
+/**
+ * Towards clients, what comes by channels is compressed with a context that they share (`hub/deflate-context.ts`); nothing
+ * of it is held for each of them. Clients compress each message alone, so that nothing is held of theirs either.
+ */
 function compressionOf(given: boolean | Compression = false): ResolvedCompression | undefined {
 	if (given === false) {
 		return undefined;
@@ -180,9 +186,9 @@ function compressionOf(given: boolean | Compression = false): ResolvedCompressio
 	if (given !== true) {
 		refuseUnknownNames("compression", given, ["threshold", "level"] satisfies (keyof Compression)[], "option");
 	}
-	const alone = { serverNoContextTakeover: true, clientNoContextTakeover: true, clientMaxWindowBits: 15 };
+	const shared = { historyBytes: 0, clientNoContextTakeover: true, clientMaxWindowBits: 15 };
 	try {
-		return resolveCompression({ ...(given === true ? undefined : given), ...alone });
+		return resolveCompression({ ...(given === true ? undefined : given), ...shared });
 	} catch (cause) {
 		throw new ServerError("bad_option", `compression: ${cause instanceof Error ? cause.message : String(cause)}`, {
 			cause,

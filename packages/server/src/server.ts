@@ -4,15 +4,25 @@
  */
 import { randomBytes } from "node:crypto";
 import { createMemoryBroker } from "@tidewire/broker";
-import { type ChannelName, type Contract, compileChannels, contract as declare } from "@tidewire/contract";
+import {
+	type ChannelInput,
+	type ChannelPattern,
+	type Contract,
+	compileChannels,
+	contract as declare,
+	type OwnPattern,
+	type SharedChannelName,
+} from "@tidewire/contract";
 import { resolveLimits } from "@tidewire/websocket";
 import type { User } from "./auth/caller.ts";
+import { BrokerEar } from "./broker-ear.ts";
 import { perform } from "./commands/command.ts";
 import type { Connection } from "./connection/connection.ts";
 import { Heartbeat } from "./connection/heartbeat.ts";
 import { Performed } from "./connection/performed.ts";
 import { Turn } from "./connection/turn.ts";
 import { ServerError } from "./errors.ts";
+import { FanOutReports } from "./fan-out-report.ts";
 import { attach, type HttpServer } from "./http/attach.ts";
 import { type Certificate, checkCertificate } from "./http/certificate.ts";
 import { isLoopbackHost } from "./http/origin.ts";
@@ -24,8 +34,10 @@ import type { TidewireNode } from "./node.ts";
 import { refuseUnknownNames } from "./option-names.ts";
 import { resolveOptions, type ServerOptions } from "./options.ts";
 import { OwnChannels } from "./own-channels.ts";
-import { type Publisher, publisher, type ServerChannel } from "./publisher.ts";
+import { type BroadcastExtras, type Publisher, publisher, type ServerChannel, type ServerUser } from "./publisher.ts";
 import { Refusal } from "./refusal.ts";
+import { ScheduleQuota } from "./schedule-quota.ts";
+import { States } from "./state/states.ts";
 
 export interface ListenOptions {
 	/** Default 127.0.0.1: what everybody may reach is to be said. */
@@ -48,6 +60,13 @@ const SWEEP_MS = 60_000;
 /** How goodbyes are spread while draining: at most so many at once, and no slower than it takes to be done in time. */
 const DRAIN_STEP_MS = 100;
 const DRAIN_BATCH = 10;
+/** How long nodes have to say what became of a publish, by the protocol. */
+const REPORT_TIMEOUT_MS = 1_000;
+/** Reports that are waited for on this node, and of one connection. */
+const MAX_REPORTS = 10_000;
+const MAX_REPORTS_OF_ONE = 100;
+/** Publishes that one client may have waiting for their time. */
+const MAX_SCHEDULED_OF_ONE = 1_000;
 
 export class TidewireServer<C extends Contract = Contract> implements Publisher<C> {
 	readonly #node: TidewireNode;
@@ -64,9 +83,34 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 		const broker = given.broker ?? createMemoryBroker({ now: options.nowMs });
 		const channels = compileChannels(contract);
 		const heartbeat = new Heartbeat(options.heartbeat);
+		const ear = new BrokerEar(broker);
+		const ownChannels = new OwnChannels(contract);
+		const reports = new FanOutReports({
+			broker,
+			ear,
+			log: options.log,
+			timeoutMs: REPORT_TIMEOUT_MS,
+			maxWaiting: MAX_REPORTS,
+			maxWaitingOfOne: MAX_REPORTS_OF_ONE,
+			nowMs: () => performance.now(),
+			after: (delayMs, task) => {
+				const timer = setTimeout(task, delayMs).unref();
+				return () => clearTimeout(timer);
+			},
+		});
+		const states = new States(broker, {
+			nowMs: options.nowMs,
+			setTimer: (task, delayMs) => {
+				const timer = setTimeout(task, delayMs).unref();
+				return () => clearTimeout(timer);
+			},
+			failed: (channel, cause) => options.log.error("what has expired could not be published", { cause, channel }),
+		});
 		const hub = new Hub(broker, {
 			maxLogBytes: options.limits.maxLogBytes,
+			maxLogsBytes: options.limits.maxLogsBytes,
 			nowMs: options.nowMs,
+			reported: (report, counts) => reports.tell(report, counts),
 			unserved: (subscription, cause) => {
 				options.log.error("history could not be read", { cause, channel: subscription.channel.name });
 				const { channel, subscriber } = subscription;
@@ -81,12 +125,13 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 				}
 			},
 		});
+		ear.hub(hub);
 		this.#node = {
 			id: options.node ?? randomBytes(6).toString("base64url"),
 			options,
 			contract,
 			channels,
-			ownChannels: new OwnChannels(contract),
+			ownChannels,
 			may: options.may ?? {},
 			broker,
 			hub,
@@ -99,7 +144,10 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 				maxBytes: options.limits.maxRememberedBytes,
 				nowMs: options.nowMs,
 			}),
-			publisher: publisher(broker, channels),
+			reports,
+			scheduleQuota: new ScheduleQuota(options.nowMs, MAX_SCHEDULED_OF_ONE),
+			states,
+			publisher: publisher({ broker, contract, states, channels, ownChannels, reports, nowMs: options.nowMs }),
 			connections: new Set<Connection>(),
 			perform: (connection, message) => perform(this.#node, connection, message),
 			scopeEnded: (scope) => this.#node.performed.drop(scope),
@@ -108,7 +156,10 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 		const { maxMessageBytes } = options.limits;
 		this.#upgrader = new Upgrader(this.#node, this.#router, resolveLimits({ maxMessageBytes }));
 		heartbeat.start();
-		this.#sweep = setInterval(() => this.#node.performed.sweep(), SWEEP_MS).unref();
+		this.#sweep = setInterval(() => {
+			this.#node.performed.sweep();
+			this.#node.scheduleQuota.sweep();
+		}, SWEEP_MS).unref();
 	}
 
 	/** How many clients are connected to this node. */
@@ -117,10 +168,26 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 	}
 
 	/** A channel to publish to. Throws `ServerError` for a name that the contract does not have. */
-	channel<Name extends ChannelName<C>>(name: Name): ServerChannel<C, Name> {
+	channel<Name extends SharedChannelName<C>>(name: Name): ServerChannel<C, Name> {
 		this.#refuseWhenClosing();
 		// The publisher is typed for any contract; names and data are this contract's by this signature.
 		return this.#node.publisher.channel(name) as unknown as ServerChannel<C, Name>;
+	}
+
+	/** A user to publish to, on all of their connections or on one device. Throws `ServerError` for an empty id. */
+	user(id: string): ServerUser<C> {
+		this.#refuseWhenClosing();
+		return this.#node.publisher.user(id) as unknown as ServerUser<C>;
+	}
+
+	/** Publishes to every channel of a pattern, on all nodes; see `Publisher`. Resolves with how many these are. */
+	async broadcast<P extends Exclude<ChannelPattern<C>, OwnPattern>>(
+		pattern: P,
+		data: ChannelInput<C, P> | Uint8Array,
+		extras: BroadcastExtras = {},
+	): Promise<number> {
+		this.#refuseWhenClosing();
+		return this.#node.publisher.broadcast(pattern, data, extras);
 	}
 
 	/**
@@ -217,6 +284,8 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 		await Promise.all([idle, ...this.#listening.map((own) => own.close(idle))]);
 		clearInterval(this.#sweep);
 		heartbeat.stop();
+		this.#node.reports.close();
+		this.#node.states.stop();
 		await broker.close();
 	}
 

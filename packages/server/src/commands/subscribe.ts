@@ -12,7 +12,7 @@ import {
 } from "@tidewire/protocol";
 import { access } from "../auth/access.ts";
 import type { Connection } from "../connection/connection.ts";
-import type { Start } from "../hub/hub.ts";
+import type { Start } from "../hub/start.ts";
 import type { TidewireNode } from "../node.ts";
 import { Refusal } from "../refusal.ts";
 import { brokerRefusal } from "./publish.ts";
@@ -101,7 +101,7 @@ export async function join(
 	}
 	connection.joining++;
 	try {
-		const joined = await node.hub.join(connection, name, start, policy ?? route.declaration.slow);
+		const joined = await node.hub.join(connection, name, start, policy ?? route.declaration.slow, channel);
 		const { subscription, recovered } = joined;
 		if (connection.closed) {
 			node.hub.leave(subscription);

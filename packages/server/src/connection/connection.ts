@@ -5,10 +5,10 @@
  */
 import type { ClientMessage, CloseReason, Failure, MessageId, Payload, ServerMessage } from "@tidewire/protocol";
 import { type Caller, WAITING } from "../auth/caller.ts";
+import type { DeflateContext } from "../hub/deflate-context.ts";
 import type { Encoding } from "../hub/encoding.ts";
-import type { Hub } from "../hub/hub.ts";
-import type { Pending } from "../hub/pending.ts";
-import type { Subscriber, Subscription } from "../hub/subscription.ts";
+import { type Hub, NO_SUBSCRIPTIONS } from "../hub/hub.ts";
+import type { Queue, Subscriber, Subscription } from "../hub/subscription.ts";
 import type { Log } from "../observe/log.ts";
 import { Refusal } from "../refusal.ts";
 import { Intake, type IntakeOwner } from "./intake.ts";
@@ -64,15 +64,18 @@ export class Connection implements Subscriber, IntakeOwner {
 	readonly encoding: Encoding;
 	readonly session: string;
 	readonly entrance: Entrance;
-	readonly subscriptions: Subscription[] = [];
+	subscriptions: readonly Subscription[] = NO_SUBSCRIPTIONS;
+	queue: Queue = "none";
+	moved: Subscription | undefined;
+	context: DeflateContext | undefined;
 	caller: Caller = WAITING;
-	pending: Pending | undefined;
 	closed = false;
 	/** How many subscriptions are under way. */
 	joining = 0;
 	/** Calls at work; made at the first. */
 	calls: Set<CallAtWork> | undefined;
-	#outbox: Uint8Array[] = [];
+	/** Undefined while there is nothing in it. */
+	#outbox: Uint8Array[] | undefined;
 	#outboxBytes = 0;
 	readonly #intake: Intake;
 	/** Resolvers of `writable()`; made at the first. */
@@ -152,37 +155,33 @@ export class Connection implements Subscriber, IntakeOwner {
 		if (this.closed) {
 			return;
 		}
-		const { pending } = this;
 		this.#outboxBytes += frame.length;
-		if (pending !== undefined) {
-			// Gathered before: written before. The flush has this connection on its list already.
-			this.pending = undefined;
-			this.#outbox.push(pending.bytes(), frame);
-		} else if (this.#outbox.push(frame) === 1) {
+		if (this.#outbox === undefined) {
+			this.#outbox = [frame];
 			this.#home.hub.flush.subscriber(this);
+		} else {
+			this.#outbox.push(frame);
 		}
 	}
 
-	/** Writes what was sent and then what the flush has gathered since, as one. */
-	write(): void {
-		const { pending } = this;
-		this.pending = undefined;
+	/** Writes what was sent and then what the flush has gathered, as one. */
+	write(gathered?: Uint8Array): void {
 		if (this.closed) {
 			return;
 		}
-		if (this.#outbox.length === 0) {
-			if (pending !== undefined) {
-				this.transport.write(pending.bytes());
+		const outbox = this.#outbox;
+		if (outbox === undefined) {
+			if (gathered !== undefined) {
+				this.transport.write(gathered);
 			}
 			return;
 		}
-		const frames = this.#outbox;
-		this.#outbox = [];
+		this.#outbox = undefined;
 		this.#outboxBytes = 0;
-		if (pending !== undefined) {
-			frames.push(pending.bytes());
+		if (gathered !== undefined) {
+			outbox.push(gathered);
 		}
-		this.transport.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames));
+		this.transport.write(outbox.length === 1 ? outbox[0]! : Buffer.concat(outbox));
 		this.#release();
 	}
 
@@ -237,7 +236,8 @@ export class Connection implements Subscriber, IntakeOwner {
 		if (this.closed) {
 			return;
 		}
-		this.write();
+		// What was published before goes out before the goodbye.
+		this.#home.hub.flush.write(this);
 		this.transport.close(reason, text);
 		this.ended();
 	}
@@ -252,7 +252,7 @@ export class Connection implements Subscriber, IntakeOwner {
 		if (scope !== undefined) {
 			this.#home.scopeEnded(scope);
 		}
-		this.#outbox = [];
+		this.#outbox = undefined;
 		this.#outboxBytes = 0;
 		this.#intake.discard();
 		this.#home.hub.leaveAll(this);

@@ -111,11 +111,11 @@ export class Upgrader {
 			throw DRAINING;
 		}
 		const codec = ENVELOPED.find(({ subprotocol }) => subprotocol === handshake.protocol) ?? plainServer;
-		const encoding = this.#encodings.of(codec, handshake.compression);
-		const compression = this.#encodings.compression(handshake.compression);
+		const { encoding, context, compression } = this.#encodings.speech(codec, handshake.compression);
 		const { remoteAddress } = arrival;
 		const transport = new WebSocketTransport(socket, remoteAddress, node.heartbeat, this.#limits, compression);
 		const connection = new Connection(node, transport, encoding, newSessionId(), route);
+		connection.context = context;
 		transport.connection = connection;
 		const closed = (): void => connection.ended();
 		socket.once("close", closed);

@@ -5,15 +5,15 @@
  */
 import type { Broker, Entry, Page } from "@tidewire/broker";
 import { formatPosition, type GapReason } from "@tidewire/protocol";
-import { type Channel, gapFrame, withheld } from "./channel.ts";
-import type { LaggardCare } from "./flush.ts";
+import { framesFor, gapFrame, withheld } from "./channel.ts";
+import { Segment } from "./segment.ts";
 import type { Subscription } from "./subscription.ts";
 
-/** What is handed to a connection before asking again whether it takes more. */
-const PIECE_BYTES = 64 * 1024;
-const PIECE_ENTRIES = 256;
+/** What is read of the history before the connection is asked again whether it takes more. */
+const PAGE_BYTES = 64 * 1024;
+const PAGE_ENTRIES = 256;
 
-export class CatchUp implements LaggardCare {
+export class CatchUp {
 	readonly #broker: Broker;
 	readonly #nowMs: () => number;
 	readonly #failed: (subscription: Subscription, cause: unknown) => void;
@@ -25,50 +25,51 @@ export class CatchUp implements LaggardCare {
 		this.#failed = failed;
 	}
 
+	/** For a subscription that is `lagging`, and whose connection takes more. */
 	resume(subscription: Subscription): void {
-		if (subscription.recovering || subscription.ended || !subscription.begun) {
+		if (subscription.phase !== "lagging") {
 			return;
 		}
 		const { channel } = subscription;
-		const policy = subscription.presentPolicy;
-		if (policy === "skip") {
-			this.#gap(subscription, channel.head, "slow");
-		} else if (policy === "disconnect" && subscription.cursor < channel.log.tail) {
-			subscription.subscriber.lost(subscription, "gap");
-			return;
-		} else {
-			this.#fromLog(subscription);
+		switch (subscription.presentPolicy) {
+			case "skip":
+				this.#gap(subscription, channel.head, "slow");
+				break;
+			case "conflate":
+				this.#conflate(subscription);
+				break;
+			case "disconnect":
+				if (subscription.cursor < channel.tail) {
+					subscription.subscriber.lost(subscription, "gap");
+					return;
+				}
+				this.#fromLog(subscription);
+				break;
+			default:
+				if (subscription.cursor < channel.tail) {
+					channel.enter(subscription, "recovering");
+					void this.#fromHistory(subscription);
+					return;
+				}
+				this.#fromLog(subscription);
 		}
-		this.#settle(subscription);
-	}
-
-	/** Where nothing more is to come now, the subscription is live again. */
-	#settle(subscription: Subscription): void {
-		const { channel } = subscription;
-		if (!subscription.ended && subscription.cursor >= channel.head) {
-			channel.caughtUp(subscription);
+		if (subscription.phase === "lagging" && subscription.cursor >= channel.head) {
+			channel.enter(subscription, "live");
 		}
 	}
 
 	#fromLog(subscription: Subscription): void {
 		const { channel, subscriber } = subscription;
-		if (subscription.cursor < channel.log.tail) {
-			subscription.recovering = true;
-			void this.#fromHistory(subscription);
-			return;
-		}
-		if (subscription.presentPolicy === "conflate") {
-			this.#conflate(subscription, entriesOf(channel, subscription.cursor), channel.head);
-			return;
-		}
-		let bytes = 0;
-		for (const logged of channel.log.after(subscription.cursor)) {
-			if (subscriber.blocked || subscription.ended) {
-				return;
+		let segment = channel.log?.after(subscription.cursor);
+		while (segment !== undefined && !subscriber.blocked && !subscription.ended) {
+			const frames = framesFor(subscriber, channel, segment, subscription.cursor, this.#nowMs());
+			subscription.cursor = segment.to;
+			if (frames.length > 0) {
+				subscriber.send(frames);
 			}
-			bytes += this.#deliver(subscription, logged.entry, logged.frame(channel.name, subscriber.encoding));
-			if (bytes >= PIECE_BYTES) {
-				bytes = 0;
+			segment = segment.next;
+			if (segment !== undefined) {
+				// Whether it takes more shows when it is given this.
 				subscriber.write();
 			}
 		}
@@ -78,12 +79,11 @@ export class CatchUp implements LaggardCare {
 	async #fromHistory(subscription: Subscription): Promise<void> {
 		const { channel, subscriber } = subscription;
 		const { epoch } = channel;
-		const collected: Entry[] | undefined = subscription.presentPolicy === "conflate" ? [] : undefined;
 		const recovers = subscription.cursor < subscription.owed;
 		try {
-			let after = subscription.cursor;
-			while (!subscription.ended && !subscriber.blocked && after < channel.log.tail) {
-				const page = await this.#broker.read(channel.name, { after, limit: PIECE_ENTRIES, maxBytes: PIECE_BYTES });
+			while (!subscription.ended && !subscriber.blocked && subscription.cursor < channel.tail) {
+				const after = subscription.cursor;
+				const page = await this.#broker.read(channel.name, { after, limit: PAGE_ENTRIES, maxBytes: PAGE_BYTES });
 				if (subscription.ended) {
 					return;
 				}
@@ -93,25 +93,23 @@ export class CatchUp implements LaggardCare {
 				}
 				if (page.epoch !== epoch) {
 					// The broker is ahead of what it has told us: `Hub.reset` will follow and begins this subscription anew.
+					channel.enter(subscription, "lagging");
 					return;
 				}
-				after = this.#takePage(subscription, page, after, collected);
+				this.#takePage(subscription, page);
 				subscriber.write();
-			}
-			if (collected !== undefined && channel.epoch === epoch && !subscription.ended) {
-				const reached = after >= channel.log.tail;
-				const rest = reached ? entriesOf(channel, after) : [];
-				this.#conflate(subscription, [...collected, ...rest], reached ? Math.max(after, channel.head) : after);
 			}
 		} catch (cause) {
 			if (!subscription.ended) {
 				this.#failed(subscription, cause);
 			}
 			return;
-		} finally {
-			subscription.recovering = false;
 		}
-		if (!subscription.ended && !subscriber.blocked) {
+		if (subscription.ended) {
+			return;
+		}
+		channel.enter(subscription, "lagging");
+		if (!subscriber.blocked) {
 			if (recovers && channel.epoch === epoch) {
 				// What came while history was read is not missed by being slow.
 				subscription.owed = channel.head;
@@ -120,87 +118,84 @@ export class CatchUp implements LaggardCare {
 		}
 	}
 
-	/** Delivers the page that was read after an offset, or keeps it for conflation. How far it reached. */
-	#takePage(subscription: Subscription, page: Page, asked: number, collected: Entry[] | undefined): number {
-		const { channel, subscriber } = subscription;
-		const { encoding } = subscriber;
-		let after = asked;
-		if (page.tail > after) {
-			if (collected !== undefined) {
-				this.#conflate(subscription, collected.splice(0), after);
-			}
+	/** Delivers a page that was read after the cursor. */
+	#takePage(subscription: Subscription, page: Page): void {
+		const { channel } = subscription;
+		if (page.tail > subscription.cursor) {
 			// Where the history is shorter than the node's log, the log goes on.
-			after = Math.min(page.tail, channel.log.tail);
-			this.#gap(subscription, after, subscription.lagging ? "slow" : "lost");
-			if (after < page.tail) {
-				return after;
+			this.#gap(subscription, Math.min(page.tail, channel.tail), "slow");
+			if (subscription.cursor < page.tail) {
+				return;
 			}
 		}
+		let run: Segment | undefined;
 		for (const entry of page.entries) {
-			if (subscription.ended) {
-				return after;
+			const previous = entry.previous ?? entry.offset - 1;
+			if (run !== undefined && run.to === previous) {
+				run.push(entry);
+				continue;
 			}
-			if (collected === undefined) {
-				// Only expired entries are missing inside of what is kept.
-				this.#gap(subscription, entry.previous ?? entry.offset - 1, "expired");
-				this.#deliver(subscription, entry, encoding.frame(encoding.codec.encodeEntry(channel.name, entry)));
-			} else {
-				collected.push(entry);
-			}
-			after = entry.offset;
+			this.#hand(subscription, run);
+			// Only expired entries are missing inside of what is kept.
+			this.#gap(subscription, previous, "expired");
+			run = new Segment(previous, entry);
 		}
-		if (page.entries.length > 0) {
-			return after;
+		this.#hand(subscription, run);
+		if (page.entries.length === 0 && !subscription.ended) {
+			// Nothing more is kept of what lies before the log: it has expired, or a broker is behind what it told us.
+			this.#gap(subscription, channel.tail, page.head > subscription.cursor ? "expired" : "lost");
 		}
-		// Nothing more is kept of what lies before the log: it has expired, or a broker is behind what it told us.
-		const to = channel.log.tail;
-		if (collected === undefined) {
-			this.#gap(subscription, to, page.head > after ? "expired" : "lost");
-		}
-		return to;
 	}
 
-	/** Announces everything up to `to`, of which these entries are left, and gives only the last of each key. */
-	#conflate(subscription: Subscription, entries: readonly Entry[], to: number): void {
+	#hand(subscription: Subscription, run: Segment | undefined): void {
+		if (run === undefined || subscription.ended) {
+			return;
+		}
 		const { channel, subscriber } = subscription;
+		const frames = framesFor(subscriber, channel, run, subscription.cursor, this.#nowMs());
+		subscription.cursor = run.to;
+		if (frames.length > 0) {
+			subscriber.send(frames);
+		}
+	}
+
+	/** Announces everything up to the head, and gives only the last of each key. */
+	#conflate(subscription: Subscription): void {
+		const { channel, subscriber } = subscription;
+		const { log, head } = channel;
+		if (log === undefined) {
+			return;
+		}
+		const { latest } = log;
+		if (subscription.cursor < log.tail) {
+			// What the table had to let go of, or never held.
+			this.#gap(subscription, latest?.from ?? log.tail, "slow");
+			if (subscription.ended) {
+				return;
+			}
+		}
+		const entries = [
+			...(latest?.after(subscription.cursor) ?? []),
+			...log.entries(Math.max(subscription.cursor, log.tail)),
+		];
+		const left = lastOfEachKey(entries);
+		const nowMs = this.#nowMs();
+		const due = left.filter((entry) => withheld(entry, subscriber, nowMs) === undefined);
+		if (due.length === 0) {
+			const last = entries.at(-1);
+			this.#gap(subscription, head, (last && withheld(last, subscriber, nowMs)) ?? "expired");
+			return;
+		}
 		const { encoding } = subscriber;
 		const from = subscription.cursor + 1;
-		if (from > to) {
-			return;
+		if (encoding.codec.enveloped && from < head) {
+			const event = { channel: channel.wireName, event: "conflated", from, to: head } as const;
+			subscriber.send(encoding.frame(encoding.codec.encode(event)));
 		}
-		const latest = new Map<string | undefined, Entry>();
-		for (const entry of entries) {
-			latest.delete(entry.key);
-			latest.set(entry.key, entry);
+		for (const entry of due) {
+			subscriber.send(encoding.frame(encoding.codec.encodeEntry(channel.wireName, entry)));
 		}
-		const nowMs = this.#nowMs();
-		const left = [...latest.values()].filter((entry) => withheld(entry, subscriber, nowMs) === undefined);
-		const first = left[0];
-		if (first === undefined) {
-			const last = entries.at(-1);
-			this.#gap(subscription, to, (last && withheld(last, subscriber, nowMs)) ?? "expired");
-			return;
-		}
-		if (encoding.codec.enveloped && from < to) {
-			subscriber.send(encoding.frame(encoding.codec.encode({ channel: channel.name, event: "conflated", from, to })));
-		}
-		for (const entry of left) {
-			subscriber.send(encoding.frame(encoding.codec.encodeEntry(channel.name, entry)));
-		}
-		subscription.cursor = to;
-	}
-
-	/** Hands over one entry and moves the cursor. How many bytes that was. */
-	#deliver(subscription: Subscription, entry: Entry, frame: Uint8Array): number {
-		const { channel, subscriber } = subscription;
-		const why = withheld(entry, subscriber, this.#nowMs());
-		const bytes =
-			why === undefined ? frame : gapFrame(subscriber.encoding, channel.name, entry.offset, entry.offset, why);
-		if (bytes.length > 0) {
-			subscriber.send(bytes);
-		}
-		subscription.cursor = entry.offset;
-		return bytes.length;
+		subscription.cursor = head;
 	}
 
 	/** Says that everything up to `to` will not be delivered. */
@@ -212,15 +207,21 @@ export class CatchUp implements LaggardCare {
 		}
 		subscription.cursor = to;
 		if (subscriber.encoding.codec.enveloped) {
-			subscriber.send(gapFrame(subscriber.encoding, channel.name, from, to, reason));
+			subscriber.send(gapFrame(subscriber.encoding, channel.wireName, from, to, reason));
 		} else if (reason === "slow" || reason === "lost") {
 			subscriber.lost(subscription, "gap");
 		}
 	}
 }
 
-function entriesOf(channel: Channel, after: number): readonly Entry[] {
-	return channel.log.after(after).map((logged) => logged.entry);
+/** Ascending, as they were. */
+function lastOfEachKey(entries: readonly Entry[]): readonly Entry[] {
+	const latest = new Map<string | undefined, Entry>();
+	for (const entry of entries) {
+		latest.delete(entry.key);
+		latest.set(entry.key, entry);
+	}
+	return [...latest.values()];
 }
 
 /** Tells a subscriber that the channel's continuity is lost. */
@@ -232,5 +233,5 @@ export function announceReset(subscription: Subscription): void {
 		return;
 	}
 	const position = formatPosition({ epoch: channel.epoch, offset: subscription.cursor });
-	subscriber.send(encoding.frame(encoding.codec.encode({ channel: channel.name, event: "reset", position })));
+	subscriber.send(encoding.frame(encoding.codec.encode({ channel: channel.wireName, event: "reset", position })));
 }

@@ -1,140 +1,175 @@
 /**
  * A channel on this node: where its log stands, what of it is still to be written, and to whom. It exists while it has
- * subscribers here.
+ * subscribers here; there may be a hundred thousand of them, so it holds little until it moves.
  */
 import type { Entry, Position } from "@tidewire/broker";
 import type { GapReason } from "@tidewire/protocol";
 import type { Encoding } from "./encoding.ts";
-import { Log, type LoggedEntry } from "./log.ts";
-import type { Subscriber, Subscription } from "./subscription.ts";
+import { Log, type LogBudget } from "./log.ts";
+import type { Segment } from "./segment.ts";
+import type { Phase, Subscriber, Subscription } from "./subscription.ts";
 
-interface Slice {
-	readonly from: number;
-	readonly to: number;
-	readonly bytes: Uint8Array;
+/** The flush's way through a channel's subscribers: round and round, so that those who came last are not passed over. */
+export interface Walk {
+	/** Whose turn it is. */
+	at: number;
+	/** How many are still to be passed. */
+	left: number;
 }
 
+/** What the publisher of an entry wants to know of it. */
+export interface ReportWish {
+	readonly offset: number;
+	/** Where to tell it, in the broker's words. */
+	readonly report: string;
+}
+
+const NOBODY: readonly Subscription[] = Object.freeze([]);
+
 export class Channel {
+	/** What the broker knows it by. */
 	readonly name: string;
+	/** What its subscribers know it by. */
+	readonly wireName: string;
 	epoch = "";
 	/** The newest offset that this node has been told of. */
 	head = 0;
-	readonly log = new Log();
-	readonly subscriptions: Subscription[] = [];
-	/** Whether the flush has it on its list. */
-	dirty = false;
-	/** How many of `subscriptions` the walk under way has passed. */
-	walked = 0;
-	/** How many subscriptions are lagging: while there are any, the log is kept. */
-	lagging = 0;
+	/** Undefined while there is nothing in it. */
+	log: Log | undefined;
+	/** While the flush has it on its list. */
+	walk: Walk | undefined;
+	/** How many subscriptions are not `live`: while there are any, the log is kept. */
+	behind = 0;
+	/** How many conflate: for them the last of each key stays when the log is cut. */
+	conflating = 0;
 	/** How many are about to subscribe: the channel stays open for them. */
 	joining = 0;
 	/** Settles when the broker has said where the channel stands; undefined once it has. */
 	opening: Promise<void> | undefined;
-	readonly #slices: (Slice | undefined)[] = [];
+	/** Entries of which a report is to be given once they are flushed. */
+	wishes: ReportWish[] | undefined;
+	#subscriptions = NOBODY as Subscription[];
 
-	constructor(name: string) {
+	constructor(name: string, wireName: string) {
 		this.name = name;
+		this.wireName = wireName;
 	}
 
 	get position(): Position {
 		return { epoch: this.epoch, offset: this.head };
 	}
 
+	/** Everything after this offset is in the log. */
+	get tail(): number {
+		return this.log === undefined ? this.head : this.log.tail;
+	}
+
+	get subscriptions(): readonly Subscription[] {
+		return this.#subscriptions;
+	}
+
 	/** Takes entries from the broker, skipping those already seen. Whether there was anything new. */
-	append(entries: readonly Entry[], maxLogBytes: number): boolean {
+	append(entries: readonly Entry[], maxLogBytes: number, budget: LogBudget): boolean {
 		const before = this.head;
 		for (const entry of entries) {
 			if (entry.offset <= this.head) {
 				continue;
 			}
-			if ((entry.previous ?? entry.offset - 1) !== this.head) {
-				// The broker told us of a later entry first: what lies between is read from its history by whoever needs it.
-				this.log.clear(entry.previous ?? entry.offset - 1);
+			const previous = entry.previous ?? entry.offset - 1;
+			this.log ??= new Log(this.head, budget);
+			if (previous !== this.head) {
+				// The broker told us of a later entry first: what lies between is read from its history, and nobody was slow.
+				this.log.clear(previous);
+				this.#owe(previous);
 			}
-			this.log.append(entry, maxLogBytes);
+			this.log.append(entry, maxLogBytes, this.conflating > 0);
 			this.head = entry.offset;
+			if (entry.report !== undefined) {
+				this.wishes ??= [];
+				this.wishes.push({ offset: entry.offset, report: entry.report });
+			}
 		}
 		return this.head !== before;
+	}
+
+	#owe(offset: number): void {
+		for (const subscription of this.#subscriptions) {
+			if (subscription.phase === "live" || subscription.phase === "queued") {
+				subscription.owed = offset;
+			}
+		}
 	}
 
 	/** Goes on at a position of another epoch: nothing made of the old one is used any more. */
 	moveTo(position: Position): void {
 		this.epoch = position.epoch;
 		this.head = position.offset;
-		this.log.clear(position.offset);
-		this.#slices.length = 0;
+		this.log?.clear(position.offset);
+		this.log = undefined;
+		this.wishes = undefined;
 	}
 
-	/** Drops what nobody has still to be written. */
-	trim(): void {
-		if (this.lagging === 0) {
-			this.log.clear(this.head);
-			this.#slices.length = 0;
+	/** The flush has been through, and all have been written to who could be. */
+	flushed(): void {
+		this.log?.flushed(this.head);
+		this.#dropLogIfUnused();
+	}
+
+	#dropLogIfUnused(): void {
+		if (this.behind === 0 && this.walk === undefined) {
+			this.log?.clear(this.head);
+			this.log = undefined;
 		}
 	}
 
 	add(subscription: Subscription): void {
-		subscription.index = this.subscriptions.push(subscription) - 1;
+		if (this.log?.last !== undefined) {
+			// Its cursor stands between two segments then, as those of the others do.
+			this.log.last.sealed = true;
+		}
+		if (this.#subscriptions.length === 0) {
+			// A literal: `push` to an empty array makes room for seventeen, and most channels have one subscriber.
+			this.#subscriptions = [subscription];
+			subscription.index = 0;
+		} else {
+			subscription.index = this.#subscriptions.push(subscription) - 1;
+		}
+		this.behind++;
+		this.conflating += conflates(subscription);
 	}
 
 	remove(subscription: Subscription): void {
 		const { index } = subscription;
-		const last = this.subscriptions.pop();
+		const last = this.#subscriptions.pop();
 		if (last !== undefined && last !== subscription) {
-			this.subscriptions[index] = last;
+			this.#subscriptions[index] = last;
 			last.index = index;
-			if (index < this.walked) {
-				// `last` may have been moved to where the walk has been already: walk again, those at the head cost nothing.
-				this.walked = 0;
+			if (this.walk !== undefined) {
+				// `last` may have been moved to where the walk has been already: all round again, those at the head cost nothing.
+				this.walk.left = this.#subscriptions.length;
 			}
 		}
-		subscription.index = -1;
-		this.caughtUp(subscription);
+		this.conflating -= conflates(subscription);
+		this.enter(subscription, "ended");
 	}
 
-	fellBehind(subscription: Subscription): void {
-		if (!subscription.lagging) {
-			subscription.lagging = true;
-			this.lagging++;
+	/** Moves a subscription to another phase. */
+	enter(subscription: Subscription, phase: Phase): void {
+		const was = subscription.phase;
+		subscription.phase = phase;
+		this.behind += (isBehind(phase) ? 1 : 0) - (isBehind(was) ? 1 : 0);
+		if (this.behind === 0) {
+			this.#dropLogIfUnused();
 		}
 	}
+}
 
-	caughtUp(subscription: Subscription): void {
-		if (subscription.lagging) {
-			subscription.lagging = false;
-			this.lagging--;
-			if (this.lagging === 0 && !this.dirty) {
-				this.trim();
-			}
-		}
-	}
+function isBehind(phase: Phase): boolean {
+	return phase !== "live" && phase !== "ended";
+}
 
-	/** The frames of everything between a cursor and the head, shared by all who ask for the same. */
-	slice(subscriber: Subscriber, from: number, nowMs: number): Uint8Array {
-		const { encoding } = subscriber;
-		if (this.log.special > 0) {
-			const entries = this.log.after(from);
-			if (entries.some(({ entry }) => withheld(entry, subscriber, nowMs) !== undefined)) {
-				return concatenate(entries.map((logged) => this.#frameOrGap(logged, subscriber, nowMs)));
-			}
-		}
-		const cached = this.#slices[encoding.index];
-		if (cached !== undefined && cached.from === from && cached.to === this.head) {
-			return cached.bytes;
-		}
-		const bytes = concatenate(this.log.after(from).map((logged) => logged.frame(this.name, encoding)));
-		this.#slices[encoding.index] = { from, to: this.head, bytes };
-		return bytes;
-	}
-
-	#frameOrGap(logged: LoggedEntry, subscriber: Subscriber, nowMs: number): Uint8Array {
-		const { entry } = logged;
-		const why = withheld(entry, subscriber, nowMs);
-		return why === undefined
-			? logged.frame(this.name, subscriber.encoding)
-			: gapFrame(subscriber.encoding, this.name, entry.offset, entry.offset, why);
-	}
+function conflates({ policy }: Subscription): 0 | 1 {
+	return policy === "conflate" ? 1 : 0;
 }
 
 /** Why an entry is not for this subscriber, if it is not. Neither reason is a loss. */
@@ -145,6 +180,38 @@ export function withheld(entry: Entry, subscriber: Subscriber, nowMs: number): "
 	return entry.ttlMs !== undefined && nowMs > entry.timeMs + entry.ttlMs ? "expired" : undefined;
 }
 
+/** A segment as this subscriber is to have it: nearly always the bytes that all others have. */
+export function framesFor(
+	subscriber: Subscriber,
+	{ wireName }: Channel,
+	segment: Segment,
+	cursor: number,
+	nowMs: number,
+): Uint8Array {
+	segment.sealed = true;
+	if (
+		segment.after < cursor ||
+		(segment.special > 0 && segment.entries.some((entry) => withheld(entry, subscriber, nowMs) !== undefined))
+	) {
+		const { encoding } = subscriber;
+		const left = segment.entries.filter(({ offset }) => offset > cursor);
+		return Buffer.concat(
+			left.map((entry) => {
+				const why = withheld(entry, subscriber, nowMs);
+				return why === undefined
+					? encoding.frame(encoding.codec.encodeEntry(wireName, entry))
+					: gapFrame(encoding, wireName, entry.offset, entry.offset, why);
+			}),
+		);
+	}
+	if (subscriber.context === undefined) {
+		return segment.frames(wireName, subscriber.encoding);
+	}
+	const step = subscriber.context.step(wireName, segment);
+	subscriber.context = step.next;
+	return step.frames;
+}
+
 const NOTHING = new Uint8Array(0);
 
 /** What tells a subscriber that these offsets will not come. Empty where its protocol has no words for it. */
@@ -152,8 +219,4 @@ export function gapFrame(encoding: Encoding, channel: string, from: number, to: 
 	return encoding.codec.enveloped
 		? encoding.frame(encoding.codec.encode({ channel, event: "gap", from, to, reason }))
 		: NOTHING;
-}
-
-function concatenate(frames: readonly Uint8Array[]): Uint8Array {
-	return frames.length === 1 ? frames[0]! : Buffer.concat(frames);
 }

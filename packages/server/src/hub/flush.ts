@@ -1,32 +1,43 @@
 /**
- * Once per event-loop turn: walks the subscribers of every channel that moved, gives each the slice between its cursor
- * and the head, and hands each socket one write. What takes too long, walking or writing, stops and goes on next turn
- * where it was, so that heartbeats, reads and new connections are not starved.
+ * Once per event-loop turn: sockets are walked, not messages. Every channel that moved puts its subscribers on a queue,
+ * once each; every connection on the queue is then written to, once, with what all of its channels have for it at that
+ * moment. A cursor moves only when its socket is written to, so whoever has to wait loses nothing and costs nothing.
+ *
+ * A turn ends after a few milliseconds and goes on in the next, so that heartbeats, reads and new connections are not
+ * starved. Replies and channels with few subscribers go before the crowds, which are never held up wholly.
  */
-import type { Channel } from "./channel.ts";
+import { type Channel, framesFor } from "./channel.ts";
 import { Pending } from "./pending.ts";
 import type { Subscriber, Subscription } from "./subscription.ts";
 
 /** How long a flush may keep the event loop. */
 const MAX_TURN_MS = 5;
-/** How many subscriptions are walked, or sockets written to, between two looks at the clock. */
+/** How many subscriptions are passed, or sockets written to, between two looks at the clock. */
 const CLOCK_EVERY = 64;
+/** A channel with more subscribers than this takes long: they go behind those of the others. */
+const CROWD = 512;
 
 /** What the flush leaves to others. */
 export interface LaggardCare {
-	/** Brings on a subscription that was left behind and whose connection is writable again. */
+	/** Brings on a subscription that is `lagging` and whose connection takes more. */
 	resume(subscription: Subscription): void;
+	/** All who could be written to have been, up to the channel's head. */
+	flushed(channel: Channel): void;
 }
 
 export class Flush {
 	readonly #care: LaggardCare;
 	readonly #monotonicMs: () => number;
 	readonly #nowMs: () => number;
-	#channels: Channel[] = [];
-	/** Those with something to write. A subscriber may stand here twice: the second write finds nothing. */
-	#subscribers: Subscriber[] = [];
-	/** How many of them have been written to. */
-	#written = 0;
+	/** Moved, and still to be walked; the first is the one under way. */
+	#moved: Channel[] = [];
+	/** Walked, but some of their subscribers are still to be written to. */
+	#walked: Channel[] = [];
+	#first: Subscriber[] = [];
+	#crowd: Subscriber[] = [];
+	/** How many of the two have been written to. */
+	#firstDone = 0;
+	#crowdDone = 0;
 	#scheduled = false;
 	/** By the index of an encoding: subscribers of different encodings never share a list, and take turns in a channel. */
 	#roots: (Pending | undefined)[] = [];
@@ -39,21 +50,29 @@ export class Flush {
 
 	/** The channel has moved. */
 	channel(channel: Channel): void {
-		if (!channel.dirty) {
-			channel.dirty = true;
-			channel.walked = 0;
-			this.#channels.push(channel);
+		const { length } = channel.subscriptions;
+		if (channel.walk === undefined) {
+			channel.walk = { at: 0, left: length };
+			this.#moved.push(channel);
 			this.#schedule();
-		} else if (channel.walked > 0) {
-			// Those that the walk has passed already have to be passed again.
-			channel.walked = 0;
+		} else {
+			// Those that the walk has passed already have to be passed again, after those it has still to come by.
+			channel.walk.left = length;
 		}
 	}
 
-	/** The subscriber has frames to be written, or has become writable. */
+	/** The subscriber has frames to be written. */
 	subscriber(subscriber: Subscriber): void {
-		this.#subscribers.push(subscriber);
-		this.#schedule();
+		if (subscriber.queue !== "first") {
+			subscriber.queue = "first";
+			this.#first.push(subscriber);
+			this.#schedule();
+		}
+	}
+
+	/** Writes what there is for a subscriber, now: what was sent, then what its channels have for it. */
+	write(subscriber: Subscriber): void {
+		this.#writeNow(subscriber, this.#nowMs());
 	}
 
 	#schedule(): void {
@@ -66,75 +85,162 @@ export class Flush {
 	readonly #run = (): void => {
 		this.#scheduled = false;
 		const deadlineMs = this.#monotonicMs() + MAX_TURN_MS;
-		// What was gathered last turn goes out before more is gathered: what comes meanwhile then goes as one.
-		let complete = this.#written === 0 || this.#write(deadlineMs);
-		if (complete) {
-			complete = this.#walk(deadlineMs, this.#nowMs());
-			complete = this.#write(deadlineMs) && complete;
-		}
-		if (!complete) {
+		const walked = this.#walk(deadlineMs);
+		const written = this.#writeAll(deadlineMs, this.#nowMs());
+		this.#roots = [];
+		if (!walked || !written) {
 			this.#schedule();
+			return;
+		}
+		const flushed = this.#walked;
+		this.#walked = [];
+		for (const channel of flushed) {
+			channel.flushed();
+			this.#care.flushed(channel);
 		}
 	};
 
-	/** Writes until all have been written to or the time is over. */
-	#write(deadlineMs: number): boolean {
-		while (this.#written < this.#subscribers.length) {
-			this.#subscribers[this.#written++]!.write();
-			if (this.#written % CLOCK_EVERY === 0 && this.#monotonicMs() > deadlineMs) {
-				return false;
-			}
-		}
-		this.#subscribers = [];
-		this.#written = 0;
-		this.#roots = [];
-		return true;
-	}
-
-	/** Walks until all channels are clean or the time is over. */
-	#walk(deadlineMs: number, nowMs: number): boolean {
+	/** Walks until all channels have been or the time is over. */
+	#walk(deadlineMs: number): boolean {
 		let steps = 0;
 		let done = 0;
-		for (const channel of this.#channels) {
+		for (const channel of this.#moved) {
 			const { subscriptions } = channel;
-			while (channel.walked < subscriptions.length) {
-				this.#advance(subscriptions[channel.walked++]!, nowMs);
+			const walk = channel.walk!;
+			const queue = subscriptions.length > CROWD ? this.#crowd : this.#first;
+			while (walk.left > 0 && subscriptions.length > 0) {
+				walk.left--;
+				walk.at = walk.at < subscriptions.length ? walk.at : 0;
+				this.#pass(subscriptions[walk.at++]!, channel, queue);
 				if (++steps % CLOCK_EVERY === 0 && this.#monotonicMs() > deadlineMs) {
-					this.#channels.splice(0, done);
+					this.#moved.splice(0, done);
 					return false;
 				}
 			}
-			channel.dirty = false;
-			channel.walked = 0;
-			channel.trim();
+			channel.walk = undefined;
+			this.#walked.push(channel);
 			done++;
 		}
-		this.#channels = [];
+		this.#moved = [];
 		return true;
 	}
 
-	#advance(subscription: Subscription, nowMs: number): void {
-		const { channel, subscriber } = subscription;
+	#pass(subscription: Subscription, channel: Channel, queue: Subscriber[]): void {
+		if (subscription.phase !== "live") {
+			if (subscription.phase === "lagging" && !subscription.subscriber.blocked) {
+				this.#care.resume(subscription);
+			}
+			return;
+		}
 		if (subscription.cursor >= channel.head) {
 			return;
 		}
-		if (subscription.recovering || subscriber.blocked || !subscription.begun) {
-			channel.fellBehind(subscription);
+		const { subscriber } = subscription;
+		if (subscriber.blocked) {
+			channel.enter(subscription, "lagging");
 			return;
 		}
-		if (subscription.lagging || subscription.cursor < channel.log.tail) {
-			channel.fellBehind(subscription);
-			this.#care.resume(subscription);
+		channel.enter(subscription, "queued");
+		// A ring whose last is known, so that channels stay in the order in which they moved.
+		const last = subscriber.moved;
+		subscription.next = last === undefined ? subscription : last.next;
+		if (last !== undefined) {
+			last.next = subscription;
+		}
+		subscriber.moved = subscription;
+		if (subscriber.queue === "none" || (subscriber.queue === "crowd" && queue === this.#first)) {
+			subscriber.queue = queue === this.#first ? "first" : "crowd";
+			queue.push(subscriber);
+		}
+	}
+
+	/** Writes until all have been written to or the time is over. */
+	#writeAll(deadlineMs: number, nowMs: number): boolean {
+		while (this.#firstDone < this.#first.length) {
+			this.#writeOne(this.#first[this.#firstDone++]!, nowMs);
+			if (this.#firstDone % CLOCK_EVERY === 0 && this.#monotonicMs() > deadlineMs) {
+				break;
+			}
+		}
+		// However much there was to be done first, some of the crowd get theirs in every turn.
+		while (this.#crowdDone < this.#crowd.length) {
+			this.#writeOne(this.#crowd[this.#crowdDone++]!, nowMs);
+			if (this.#crowdDone % CLOCK_EVERY === 0 && this.#monotonicMs() > deadlineMs) {
+				break;
+			}
+		}
+		if (this.#firstDone === this.#first.length) {
+			this.#first = [];
+			this.#firstDone = 0;
+		}
+		if (this.#crowdDone === this.#crowd.length) {
+			this.#crowd = [];
+			this.#crowdDone = 0;
+		}
+		return this.#first.length === 0 && this.#crowd.length === 0;
+	}
+
+	#writeOne(subscriber: Subscriber, nowMs: number): void {
+		// Whoever was raised from the crowd stands in both queues, and has been written to when the second comes.
+		if (subscriber.queue !== "none") {
+			this.#writeNow(subscriber, nowMs);
+		}
+	}
+
+	#writeNow(subscriber: Subscriber, nowMs: number): void {
+		subscriber.queue = "none";
+		if (subscriber.moved === undefined) {
+			subscriber.write();
 			return;
 		}
-		const slice = channel.slice(subscriber, subscription.cursor, nowMs);
-		subscription.cursor = channel.head;
-		if (subscriber.pending === undefined) {
-			this.#subscribers.push(subscriber);
-			const { index } = subscriber.encoding;
-			this.#roots[index] ??= Pending.root();
-			subscriber.pending = this.#roots[index];
+		const fallen: Subscription[] = [];
+		subscriber.write(this.#gather(subscriber, nowMs, fallen));
+		// Only now: what it is sent goes behind what was gathered, in whose compression it may be rooted.
+		for (const subscription of fallen) {
+			if (subscription.phase === "lagging" && !subscriber.blocked) {
+				this.#care.resume(subscription);
+			}
 		}
-		subscriber.pending = subscriber.pending.with(slice);
+	}
+
+	/** The frames of all that its channels have for it; moves the cursors. `fallen`: whose place the log has left. */
+	#gather(subscriber: Subscriber, nowMs: number, fallen: Subscription[]): Uint8Array | undefined {
+		const last = subscriber.moved!;
+		subscriber.moved = undefined;
+		const { index } = subscriber.encoding;
+		this.#roots[index] ??= Pending.root();
+		const root = this.#roots[index];
+		let pending = root;
+		let subscription: Subscription;
+		let next = last.next!;
+		do {
+			subscription = next;
+			next = subscription.next!;
+			subscription.next = undefined;
+			const { channel } = subscription;
+			if (subscription.phase !== "queued") {
+				continue;
+			}
+			if (subscriber.blocked) {
+				channel.enter(subscription, "lagging");
+				continue;
+			}
+			if (subscription.cursor < channel.tail) {
+				channel.enter(subscription, "lagging");
+				fallen.push(subscription);
+				continue;
+			}
+			let segment = channel.log?.after(subscription.cursor);
+			while (segment !== undefined) {
+				const frames = framesFor(subscriber, channel, segment, subscription.cursor, nowMs);
+				if (frames.length > 0) {
+					pending = pending.with(frames);
+				}
+				segment = segment.next;
+			}
+			subscription.cursor = channel.head;
+			channel.enter(subscription, "live");
+		} while (subscription !== last);
+		return pending === root ? undefined : pending.bytes();
 	}
 }

@@ -6,24 +6,35 @@ import type { Broker, BrokerListener, Entry, Position } from "@tidewire/broker";
 import type { SlowPolicy } from "@tidewire/protocol";
 import { announceReset, CatchUp } from "./catch-up.ts";
 import { Channel } from "./channel.ts";
-import { Flush } from "./flush.ts";
+import { Flush, type LaggardCare } from "./flush.ts";
+import { LogBudget } from "./log.ts";
+import { type Start, startOffset } from "./start.ts";
 import { type Subscriber, Subscription } from "./subscription.ts";
 
 export interface HubOptions {
 	/** How many bytes of a channel's recent entries this node keeps for laggards before they must read the history. */
 	readonly maxLogBytes: number;
+	/** The same of all channels together. */
+	readonly maxLogsBytes: number;
 	readonly nowMs: () => number;
 	/** Told of a subscription that the broker could not serve; it must be ended by the receiver. */
 	readonly unserved: (subscription: Subscription, cause: unknown) => void;
+	/** Told of an entry whose publisher wants to know, once it is flushed here. `report`: whom to tell. */
+	readonly reported: (report: string, counts: FanOut) => void;
 }
 
-/** Where a new subscriber wants to begin. */
-export type Start =
-	| { readonly from: "now" }
-	/** After a position; where that cannot be recovered, as `otherwise` says, or from now. */
-	| { readonly from: "since"; readonly position: Position; readonly otherwise?: Start }
-	| { readonly from: "rewind"; readonly messages: number }
-	| { readonly from: "time"; readonly sinceMs: number };
+/** What became of an entry on this node, by subscribers. */
+export interface FanOut {
+	readonly subscribers: number;
+	/** Handed to their sockets. */
+	readonly written: number;
+	/** They get it when they can be written to again. */
+	readonly lagging: number;
+	/** They get it then unless a later one of its key has come. */
+	readonly conflated: number;
+	/** They do not get it: too slow, by the policy, or excluded. */
+	readonly skipped: number;
+}
 
 export interface Joined {
 	readonly subscription: Subscription;
@@ -33,22 +44,24 @@ export interface Joined {
 	readonly recovered: boolean | undefined;
 }
 
-const NOW: Start = { from: "now" };
-const REWIND_PAGE = 1000;
+/** A subscriber's list while it has none. */
+export const NO_SUBSCRIPTIONS: readonly Subscription[] = Object.freeze([]);
 
-export class Hub implements BrokerListener {
+export class Hub implements BrokerListener, LaggardCare {
 	readonly flush: Flush;
 	readonly #broker: Broker;
 	readonly #options: HubOptions;
 	readonly #catchUp: CatchUp;
+	readonly #budget: LogBudget;
 	readonly #channels = new Map<string, Channel>();
 
+	/** Whoever makes it tells it what the broker tells: it is a `BrokerListener`. */
 	constructor(broker: Broker, options: HubOptions) {
 		this.#broker = broker;
 		this.#options = options;
+		this.#budget = new LogBudget(options.maxLogsBytes);
+		this.flush = new Flush(this, options.nowMs);
 		this.#catchUp = new CatchUp(broker, options.nowMs, options.unserved);
-		this.flush = new Flush(this.#catchUp, options.nowMs);
-		broker.listen(this);
 	}
 
 	// What the broker tells us.
@@ -62,7 +75,7 @@ export class Hub implements BrokerListener {
 		if (channel.epoch !== epoch) {
 			this.#moveTo(channel, { epoch, offset: first.previous ?? first.offset - 1 });
 		}
-		if (channel.append(entries, this.#options.maxLogBytes)) {
+		if (channel.append(entries, this.#options.maxLogBytes, this.#budget)) {
 			this.flush.channel(channel);
 		}
 	}
@@ -80,27 +93,51 @@ export class Hub implements BrokerListener {
 		for (const subscription of [...channel.subscriptions]) {
 			subscription.cursor = position.offset;
 			subscription.owed = position.offset;
-			channel.caughtUp(subscription);
-			if (subscription.begun) {
-				announceReset(subscription);
-			} else {
-				subscription.moved = true;
+			if (!subscription.begun) {
+				channel.enter(subscription, "restarted");
+				continue;
 			}
+			if (subscription.phase === "lagging") {
+				channel.enter(subscription, "live");
+			}
+			announceReset(subscription);
+		}
+	}
+
+	// What the flush leaves to us.
+
+	resume(subscription: Subscription): void {
+		this.#catchUp.resume(subscription);
+	}
+
+	flushed(channel: Channel): void {
+		const { wishes } = channel;
+		channel.wishes = undefined;
+		for (const { offset, report } of wishes ?? []) {
+			this.#options.reported(report, fanOut(channel, offset));
 		}
 	}
 
 	// What connections ask for.
 
-	find(subscriber: Subscriber, name: string): Subscription | undefined {
-		return subscriber.subscriptions.find((subscription) => subscription.channel.name === name);
+	/** `wireName`: as the connection knows the channel. */
+	find(subscriber: Subscriber, wireName: string): Subscription | undefined {
+		return subscriber.subscriptions.find((subscription) => subscription.channel.wireName === wireName);
 	}
 
 	/**
 	 * Subscribes. Rejects with the broker's error where it is not available. Nothing is delivered before `begin`, so that
-	 * the reply comes first, however long the other channels of the same request take.
+	 * the reply comes first, however long the other channels of the same request take. `wireName`: what subscribers call
+	 * the channel, the same for all of them.
 	 */
-	async join(subscriber: Subscriber, name: string, start: Start, policy: SlowPolicy): Promise<Joined> {
-		const channel = this.#open(name);
+	async join(
+		subscriber: Subscriber,
+		name: string,
+		start: Start,
+		policy: SlowPolicy,
+		wireName: string = name,
+	): Promise<Joined> {
+		const channel = this.#open(name, wireName);
 		try {
 			// `opening` settles in order, so that a subscriber joins only once the channel knows where it stands.
 			await channel.opening;
@@ -108,17 +145,15 @@ export class Hub implements BrokerListener {
 			let found: { readonly offset: number; readonly recovered: boolean | undefined };
 			do {
 				epoch = channel.epoch;
-				found = await this.#startOffset(channel, start);
+				found = await startOffset(this.#broker, channel, start);
 				// An offset means nothing in another epoch, and the channel may have moved while it was looked for.
 			} while (channel.epoch !== epoch);
 			const { offset, recovered } = found;
 			const subscription = new Subscription(channel, subscriber, policy, offset);
+			subscription.owed = channel.head;
 			channel.add(subscription);
-			subscriber.subscriptions.push(subscription);
-			if (offset < channel.head) {
-				subscription.owed = channel.head;
-				channel.fellBehind(subscription);
-			}
+			subscriber.subscriptions =
+				subscriber.subscriptions.length === 0 ? [subscription] : [...subscriber.subscriptions, subscription];
 			return { subscription, position: { epoch, offset }, recovered };
 		} finally {
 			channel.joining--;
@@ -131,12 +166,20 @@ export class Hub implements BrokerListener {
 		if (subscription.ended || subscription.begun) {
 			return;
 		}
-		subscription.begun = true;
-		if (subscription.moved) {
+		const { channel } = subscription;
+		if (subscription.phase === "restarted") {
 			announceReset(subscription);
+			if (subscription.ended) {
+				return;
+			}
 		}
-		if (subscription.cursor < subscription.channel.head) {
-			this.flush.channel(subscription.channel);
+		if (subscription.cursor >= channel.head) {
+			channel.enter(subscription, "live");
+			return;
+		}
+		channel.enter(subscription, "lagging");
+		if (!subscription.subscriber.blocked) {
+			this.#catchUp.resume(subscription);
 		}
 	}
 
@@ -146,10 +189,7 @@ export class Hub implements BrokerListener {
 		}
 		const { channel, subscriber } = subscription;
 		channel.remove(subscription);
-		const at = subscriber.subscriptions.indexOf(subscription);
-		if (at >= 0) {
-			subscriber.subscriptions.splice(at, 1);
-		}
+		subscriber.subscriptions = subscriber.subscriptions.filter((other) => other !== subscription);
 		this.#closeIfUnused(channel);
 	}
 
@@ -159,16 +199,16 @@ export class Hub implements BrokerListener {
 			subscription.channel.remove(subscription);
 			this.#closeIfUnused(subscription.channel);
 		}
-		subscriber.subscriptions.length = 0;
+		subscriber.subscriptions = NO_SUBSCRIPTIONS;
 	}
 
 	/** The connection takes more again: what it missed meanwhile follows. */
 	unblocked(subscriber: Subscriber): void {
-		for (const subscription of [...subscriber.subscriptions]) {
+		for (const subscription of subscriber.subscriptions) {
 			if (subscriber.blocked) {
 				return;
 			}
-			if (subscription.lagging) {
+			if (subscription.phase === "lagging") {
 				this.#catchUp.resume(subscription);
 			}
 		}
@@ -179,17 +219,22 @@ export class Hub implements BrokerListener {
 		return this.#channels.size;
 	}
 
+	/** What all logs hold for laggards, in bytes. */
+	get logBytes(): number {
+		return this.#budget.bytes;
+	}
+
 	subscribers(name: string): number {
 		return this.#channels.get(name)?.subscriptions.length ?? 0;
 	}
 
-	#open(name: string): Channel {
+	#open(name: string, wireName: string): Channel {
 		const present = this.#channels.get(name);
 		if (present !== undefined) {
 			present.joining++;
 			return present;
 		}
-		const channel = new Channel(name);
+		const channel = new Channel(name, wireName);
 		channel.joining = 1;
 		this.#channels.set(name, channel);
 		channel.opening = this.#broker.subscribe(name).then((position) => {
@@ -205,60 +250,28 @@ export class Hub implements BrokerListener {
 	#closeIfUnused(channel: Channel): void {
 		if (channel.subscriptions.length === 0 && channel.joining === 0 && this.#channels.get(channel.name) === channel) {
 			this.#channels.delete(channel.name);
+			channel.log?.clear(channel.head);
 			this.#broker.unsubscribe(channel.name);
 		}
 	}
+}
 
-	async #startOffset(channel: Channel, start: Start): Promise<{ offset: number; recovered: boolean | undefined }> {
-		switch (start.from) {
-			case "now":
-				return { offset: channel.head, recovered: undefined };
-			case "since": {
-				const { offset } = start.position;
-				return (await this.#recoverable(channel, start.position))
-					? { offset, recovered: true }
-					: { ...(await this.#startOffset(channel, start.otherwise ?? NOW)), recovered: false };
-			}
-			case "rewind": {
-				const page = await this.#broker.read(channel.name, { after: 0, limit: 1 });
-				const offset = Math.max(page.tail, page.head - start.messages, 0);
-				return { offset: Math.min(offset, channel.head), recovered: undefined };
-			}
-			case "time":
-				return { offset: await this.#offsetAt(channel, start.sinceMs), recovered: undefined };
-			default:
-				return start satisfies never;
+function fanOut(channel: Channel, offset: number): FanOut {
+	const counts = { subscribers: 0, written: 0, lagging: 0, conflated: 0, skipped: 0 };
+	for (const { cursor, presentPolicy, begun } of channel.subscriptions) {
+		if (!begun) {
+			continue;
+		}
+		counts.subscribers++;
+		if (cursor >= offset) {
+			counts.written++;
+		} else if (presentPolicy === "conflate") {
+			counts.conflated++;
+		} else if (presentPolicy === "skip") {
+			counts.skipped++;
+		} else {
+			counts.lagging++;
 		}
 	}
-
-	/** Whether everything after a position is still there. */
-	async #recoverable(channel: Channel, { epoch, offset }: Position): Promise<boolean> {
-		if (epoch !== channel.epoch || offset > channel.head) {
-			return false;
-		}
-		if (offset >= channel.log.tail) {
-			return true;
-		}
-		const page = await this.#broker.read(channel.name, { after: offset, limit: 1 });
-		// The channel may have moved to another epoch while the page was read.
-		return page.epoch === epoch && channel.epoch === epoch && page.tail <= offset;
-	}
-
-	/** The offset before the first kept entry that is not older than `sinceMs`. */
-	async #offsetAt(channel: Channel, sinceMs: number): Promise<number> {
-		let before = channel.head + 1;
-		for (;;) {
-			const page = await this.#broker.read(channel.name, { after: before, limit: REWIND_PAGE, reverse: true });
-			for (const entry of page.entries) {
-				if (entry.timeMs < sinceMs) {
-					return entry.offset;
-				}
-				before = entry.offset;
-			}
-			// A page may end early: only an empty one says that nothing older is kept.
-			if (page.entries.length === 0) {
-				return Math.min(before - 1, channel.head);
-			}
-		}
-	}
+	return counts;
 }

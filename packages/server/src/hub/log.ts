@@ -1,93 +1,168 @@
 /**
- * A channel's recent entries on this node, each with the frames already made of it. It is not the history: it holds
- * only what some subscriber has still to be written, within a bound, and is empty while all are at the head. What has
- * left it comes from the broker.
+ * A channel's recent entries on this node. It is not the history: it holds what some subscriber has still to be
+ * written, within a bound of its own and one that all logs of the node share, and there is none while all are at the
+ * head. What has left it comes from the broker.
  */
 import type { Entry } from "@tidewire/broker";
-import type { Encoding } from "./encoding.ts";
+import { Latest } from "./latest.ts";
+import { Segment } from "./segment.ts";
 
-/** Stands for an entry's cost beside its data: object, frame header, envelope. */
-const ENTRY_OVERHEAD_BYTES = 128;
-
-export class LoggedEntry {
-	readonly entry: Entry;
-	readonly #frames: (Uint8Array | undefined)[] = [];
-
-	constructor(entry: Entry) {
-		this.entry = entry;
-	}
-
-	/** The frame of this entry in an encoding, made at the first call. */
-	frame(channel: string, encoding: Encoding): Uint8Array {
-		let frame = this.#frames[encoding.index];
-		if (frame === undefined) {
-			frame = encoding.frame(encoding.codec.encodeEntry(channel, this.entry));
-			this.#frames[encoding.index] = frame;
-		}
-		return frame;
-	}
-}
+/** What one turn publishes may exceed the bound: those who are at the head have had no chance to be written to yet. */
+const UNFLUSHED_FACTOR = 8;
 
 export class Log {
 	/** Every entry after this offset, up to the channel's head, is here. */
-	tail = 0;
+	tail: number;
 	bytes = 0;
-	/** How many entries are not for everybody: excluded sessions, expiry. */
-	special = 0;
-	#entries: LoggedEntry[] = [];
-	/** Index of the first live element: entries are dropped in front without moving the rest each time. */
-	#first = 0;
+	/** The last of each key of what has left, where that is kept (`append`). */
+	latest: Latest | undefined;
+	first: Segment | undefined;
+	last: Segment | undefined;
+	/** Everything up to here has been offered to all subscribers. */
+	#flushed: number;
+	readonly #budget: LogBudget;
+	/** What `latest` may hold; 0 where there is to be none. */
+	#latestBytes = 0;
 
-	/** Appends, dropping the oldest entries where `maxBytes` would be exceeded; the newest always stays. */
-	append(entry: Entry, maxBytes: number): void {
-		this.#entries.push(new LoggedEntry(entry));
-		this.bytes += entry.data.length + ENTRY_OVERHEAD_BYTES;
-		this.special += isSpecial(entry);
-		while (this.bytes > maxBytes && this.#entries.length - this.#first > 1) {
+	constructor(tail: number, budget: LogBudget) {
+		this.tail = tail;
+		this.#flushed = tail;
+		this.#budget = budget;
+	}
+
+	/**
+	 * Appends, dropping the oldest segments where `maxBytes` would be exceeded; the newest always stays. `conflating`: of
+	 * what is dropped, the last of each key stays within reach.
+	 */
+	append(entry: Entry, maxBytes: number, conflating: boolean): void {
+		this.#latestBytes = conflating ? maxBytes : 0;
+		const { last } = this;
+		if (last === undefined) {
+			this.first = new Segment(this.tail, entry);
+			this.last = this.first;
+		} else if (last.full) {
+			last.next = new Segment(last.to, entry);
+			this.last = last.next;
+		} else {
+			this.bytes -= last.bytes;
+			last.push(entry);
+		}
+		this.bytes += this.last!.bytes;
+		while (this.bytes > maxBytes && this.first !== this.last) {
+			if (this.first!.to > this.#flushed && this.bytes <= maxBytes * UNFLUSHED_FACTOR) {
+				break;
+			}
 			this.#dropFirst();
 		}
 	}
 
-	/** Forgets everything up to `offset`. */
-	clear(offset: number): void {
-		if (this.#entries.length > 0) {
-			this.#entries = [];
+	/** All subscribers have been offered what there is. What is still here stays for some of them. */
+	flushed(head: number): void {
+		this.#flushed = head;
+		for (let segment = this.first; segment !== undefined; segment = segment.next) {
+			if (!segment.kept) {
+				segment.keep();
+				this.#budget.add(segment, this);
+			}
 		}
-		this.#first = 0;
-		this.bytes = 0;
-		this.special = 0;
-		this.tail = offset;
+	}
+
+	/** What is to be handed on to somebody at an offset that is not before `tail`: from the segment that follows it on. */
+	after(offset: number): Segment | undefined {
+		const { last } = this;
+		if (last !== undefined && last.after <= offset) {
+			return last.to > offset ? last : undefined;
+		}
+		let segment = this.first;
+		while (segment !== undefined && segment.to <= offset) {
+			segment = segment.next;
+		}
+		return segment;
 	}
 
 	/** The entries after an offset that is not before `tail`. */
-	after(offset: number): readonly LoggedEntry[] {
-		let low = this.#first;
-		let high = this.#entries.length;
-		while (low < high) {
-			const middle = (low + high) >>> 1;
-			if (this.#entries[middle]!.entry.offset <= offset) {
-				low = middle + 1;
-			} else {
-				high = middle;
+	entries(offset: number): readonly Entry[] {
+		const entries: Entry[] = [];
+		for (let segment = this.after(offset); segment !== undefined; segment = segment.next) {
+			for (const entry of segment.entries) {
+				if (entry.offset > offset) {
+					entries.push(entry);
+				}
 			}
 		}
-		return low === 0 ? this.#entries : this.#entries.slice(low);
+		return entries;
+	}
+
+	/** Forgets everything; goes on after `offset`. */
+	clear(offset: number): void {
+		for (let segment = this.first; segment !== undefined; segment = segment.next) {
+			this.#budget.remove(segment);
+		}
+		this.first = undefined;
+		this.last = undefined;
+		this.latest = undefined;
+		this.bytes = 0;
+		this.tail = offset;
+		this.#flushed = offset;
+	}
+
+	/** The budget of the node is exceeded. Not the newest: it may be written to somebody at this moment. */
+	giveUp(segment: Segment): void {
+		while (this.first !== undefined && this.first !== this.last && this.first.to <= segment.to) {
+			this.#dropFirst();
+		}
 	}
 
 	#dropFirst(): void {
-		const { entry } = this.#entries[this.#first]!;
-		this.tail = entry.offset;
-		this.bytes -= entry.data.length + ENTRY_OVERHEAD_BYTES;
-		this.special -= isSpecial(entry);
-		this.#first++;
-		// Half of the array is dead: move once, so that dropping costs O(1) on average and nothing dead is retained.
-		if (this.#first > 32 && this.#first * 2 > this.#entries.length) {
-			this.#entries = this.#entries.slice(this.#first);
-			this.#first = 0;
+		const segment = this.first!;
+		if (this.#latestBytes > 0) {
+			this.latest ??= new Latest(this.tail, this.#latestBytes);
+			for (const entry of segment.entries) {
+				this.latest.take(entry);
+			}
+		} else {
+			this.latest = undefined;
 		}
+		this.first = segment.next;
+		this.tail = segment.to;
+		this.bytes -= segment.bytes;
+		this.#budget.remove(segment);
 	}
 }
 
-function isSpecial(entry: Entry): 0 | 1 {
-	return entry.exclude !== undefined || entry.ttlMs !== undefined ? 1 : 0;
+/** What the kept segments of all channels of the node may cost together; the oldest go first. */
+export class LogBudget {
+	readonly #maxBytes: number;
+	/** In the order in which they were kept. */
+	readonly #kept = new Map<Segment, { readonly log: Log; readonly bytes: number }>();
+	#bytes = 0;
+
+	constructor(maxBytes: number) {
+		this.#maxBytes = maxBytes;
+	}
+
+	get bytes(): number {
+		return this.#bytes;
+	}
+
+	add(segment: Segment, log: Log): void {
+		this.#kept.set(segment, { log, bytes: segment.bytes });
+		this.#bytes += segment.bytes;
+		for (const [oldest, { log: owner }] of this.#kept) {
+			if (this.#bytes <= this.#maxBytes) {
+				break;
+			}
+			owner.giveUp(oldest);
+			// Its channel's newest stays where it is, but counts no more: one a channel.
+			this.remove(oldest);
+		}
+	}
+
+	remove(segment: Segment): void {
+		const kept = this.#kept.get(segment);
+		if (kept !== undefined) {
+			this.#kept.delete(segment);
+			this.#bytes -= kept.bytes;
+		}
+	}
 }

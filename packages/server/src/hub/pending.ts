@@ -1,40 +1,40 @@
 /**
- * What one flush is about to write to a connection: a list of slices, as a path in a trie that lives for that flush.
- * Connections with equal lists (nearly all: the same channels at the same cursors) reach the same node, and share the
- * one buffer that it concatenates.
+ * What one flush writes to a connection: a list of frames, as a path in a trie that lives for one turn. Connections with
+ * equal lists (nearly all: the same channels at the same cursors) reach the same node, and share the one buffer that it
+ * concatenates.
  */
 export class Pending {
 	readonly #parent: Pending | undefined;
-	readonly #slice: Uint8Array;
+	readonly #frames: Uint8Array;
 	readonly #length: number;
 	#bytes: Uint8Array | undefined;
 	/** A cache of one: subscribers are walked channel by channel, so the next asks for the same step. */
-	#lastSlice: Uint8Array | undefined;
+	#lastFrames: Uint8Array | undefined;
 	#lastNext: Pending | undefined;
 
-	private constructor(parent: Pending | undefined, slice: Uint8Array) {
+	private constructor(parent: Pending | undefined, frames: Uint8Array) {
 		this.#parent = parent;
-		this.#slice = slice;
-		this.#length = (parent === undefined ? 0 : parent.#length) + slice.length;
+		this.#frames = frames;
+		this.#length = (parent === undefined ? 0 : parent.#length) + frames.length;
 	}
 
 	static root(): Pending {
 		return new Pending(undefined, new Uint8Array(0));
 	}
 
-	/** The list with one slice more. Slices are compared by identity. */
-	with(slice: Uint8Array): Pending {
-		if (this.#lastSlice !== slice || this.#lastNext === undefined) {
-			this.#lastSlice = slice;
-			this.#lastNext = new Pending(this, slice);
+	/** The list with one piece more. Pieces are compared by identity. */
+	with(frames: Uint8Array): Pending {
+		if (this.#lastFrames !== frames || this.#lastNext === undefined) {
+			this.#lastFrames = frames;
+			this.#lastNext = new Pending(this, frames);
 		}
 		return this.#lastNext;
 	}
 
-	/** All slices of the list in one buffer. */
+	/** All of the list in one buffer. */
 	bytes(): Uint8Array {
 		if (this.#bytes === undefined) {
-			this.#bytes = this.#length === this.#slice.length ? this.#slice : this.#concatenate();
+			this.#bytes = this.#length === this.#frames.length ? this.#frames : this.#concatenate();
 		}
 		return this.#bytes;
 	}
@@ -44,8 +44,8 @@ export class Pending {
 		let end = this.#length;
 		let node: Pending | undefined = this;
 		while (node !== undefined) {
-			end -= node.#slice.length;
-			all.set(node.#slice, end);
+			end -= node.#frames.length;
+			all.set(node.#frames, end);
 			node = node.#parent;
 		}
 		return all;

@@ -4,8 +4,8 @@
  */
 import type { SlowPolicy } from "@tidewire/protocol";
 import type { Channel } from "./channel.ts";
+import type { DeflateContext } from "./deflate-context.ts";
 import type { Encoding } from "./encoding.ts";
-import type { Pending } from "./pending.ts";
 
 /** What the hub needs of a connection. */
 export interface Subscriber {
@@ -14,17 +14,34 @@ export interface Subscriber {
 	readonly session: string;
 	/** Whether it takes no more for now: cursors stand still until it says `hub.unblocked`. */
 	readonly blocked: boolean;
-	/** What the flush will write to it. Set by the flush, taken by `send` and `write`. */
-	pending: Pending | undefined;
-	/** Its subscriptions, in the order made. Owned by the hub. */
-	readonly subscriptions: Subscription[];
-	/** Takes a frame to be written with the next flush, after what is pending and before any slice that is still to come. */
+	/** What it has lately received compressed, where its encoding makes use of that. Owned by the hub. */
+	context: DeflateContext | undefined;
+	/** Which of the flush's queues it stands in. Owned by the flush. */
+	queue: Queue;
+	/** The last of its subscriptions whose channels have moved, in a ring by `Subscription.next`. Owned by the flush. */
+	moved: Subscription | undefined;
+	/** Its subscriptions. Owned by the hub. */
+	subscriptions: readonly Subscription[];
+	/** Takes a frame to be written before any message that the flush has still to gather. */
 	send(frame: Uint8Array): void;
-	/** Writes what was sent and what is pending, in this order. */
-	write(): void;
+	/** Writes what was sent, and then these frames, as one. */
+	write(frames?: Uint8Array): void;
 	/** The subscription went on without these messages, or began anew, and this connection's protocol cannot say so. */
 	lost(subscription: Subscription, why: "gap" | "reset"): void;
 }
+
+/** `crowd`: of channels that take long to write. Whoever stands in none has nothing to be written. */
+export type Queue = "none" | "crowd" | "first";
+
+/**
+ * - `joining`: its beginning has not been announced yet (`Hub.begin`); nothing is delivered.
+ * - `restarted`: as well, and the channel has moved to another epoch meanwhile.
+ * - `live`: at the head, or the flush has still to come by.
+ * - `queued`: the flush has come by, and its connection is to be written to.
+ * - `lagging`: left behind, because its connection was blocked or it fell off the log.
+ * - `recovering`: as well, and a read of the broker's history on its behalf is under way.
+ */
+export type Phase = "joining" | "restarted" | "live" | "queued" | "lagging" | "recovering" | "ended";
 
 export class Subscription {
 	readonly channel: Channel;
@@ -34,16 +51,11 @@ export class Subscription {
 	cursor: number;
 	/** Up to here everything is owed as it is, however slow the subscriber: what it missed while it was away. */
 	owed: number;
-	/** Its place in the channel's list; −1 once it has ended. */
+	/** Its place in the channel's list. */
 	index = -1;
-	/** Behind the head because its connection was blocked, or fell off the log. */
-	lagging = false;
-	/** A read of the broker's history on its behalf is under way. */
-	recovering = false;
-	/** Whether its beginning has been announced (`Hub.begin`): before, nothing is delivered. */
-	begun = false;
-	/** The channel moved to another epoch before the subscription began. */
-	moved = false;
+	/** Changed by `Channel.enter` only. */
+	phase: Phase = "joining";
+	next: Subscription | undefined;
 
 	constructor(channel: Channel, subscriber: Subscriber, policy: SlowPolicy, cursor: number) {
 		this.channel = channel;
@@ -59,6 +71,10 @@ export class Subscription {
 	}
 
 	get ended(): boolean {
-		return this.index < 0;
+		return this.phase === "ended";
+	}
+
+	get begun(): boolean {
+		return this.phase !== "joining" && this.phase !== "restarted";
 	}
 }

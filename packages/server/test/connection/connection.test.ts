@@ -45,7 +45,13 @@ class World {
 	readonly connection: Connection;
 
 	constructor(encoding = new LineEncoding()) {
-		const hub = new Hub(new FakeBroker(), { maxLogBytes: 1_000, nowMs: () => 0, unserved: () => {} });
+		const hub = new Hub(new FakeBroker(), {
+			maxLogBytes: 1_000,
+			maxLogsBytes: 1_000_000,
+			reported: () => {},
+			nowMs: () => 0,
+			unserved: () => {},
+		});
 		this.home = {
 			hub,
 			log: { info() {}, warn() {}, error: (text) => this.logged.push(text) },

@@ -1,6 +1,7 @@
 import type { SlowPolicy } from "@tidewire/protocol";
 import { describe, expect, it } from "vitest";
-import { Hub, type Start } from "../../src/hub/hub.ts";
+import { Hub } from "../../src/hub/hub.ts";
+import type { Start } from "../../src/hub/start.ts";
 import type { Subscription } from "../../src/hub/subscription.ts";
 import { FakeBroker, FakeSubscriber, gate, LineEncoding, quiet, turn } from "./fakes.ts";
 
@@ -14,6 +15,8 @@ class World {
 
 	constructor(maxLogBytes = 1_000_000) {
 		this.hub = new Hub(this.broker, {
+			maxLogsBytes: 100_000_000,
+			reported: () => {},
 			maxLogBytes,
 			nowMs: () => this.broker.nowMs,
 			unserved: (subscription, cause) => {
@@ -21,6 +24,7 @@ class World {
 				this.hub.leave(subscription);
 			},
 		});
+		this.broker.listen(this.hub);
 	}
 
 	subscriber(enveloped = true, session = "me"): FakeSubscriber {
@@ -50,7 +54,7 @@ class World {
 }
 
 /** About as many of these short entries as fit into a log of so many bytes. */
-const logOf = (entries: number): number => entries * 132;
+const logOf = (entries: number): number => entries * 136;
 
 describe("where a subscription starts", () => {
 	it("now: after everything that is there", async () => {
@@ -294,49 +298,39 @@ describe("the policy for slow consumers", () => {
 		expect(subscriber.received).toEqual(["conflated 1-5", "4=4", "5=5", "6=6"]);
 	});
 
-	it("conflate over history and log is one range", async () => {
-		const world = new World(logOf(3));
-		world.broker.pageEntries = 3;
-		const subscriber = world.subscriber();
-		await behind(world, subscriber, "conflate", 11);
-		expect(subscriber.received).toEqual(["conflated 1-11", "10=10", "11=11"]);
-	});
-
-	it("conflate announces what the history has lost before what is left of it", async () => {
-		const world = new World(logOf(2));
-		world.broker.keep = 5;
-		const subscriber = world.subscriber();
-		await behind(world, subscriber, "conflate", 10);
-		expect(subscriber.received).toEqual(["gap 1-5 slow", "conflated 6-10", "9=9", "10=10"]);
-	});
-
-	it("conflate stays in order where the history is cut while it is read", async () => {
-		const world = new World(logOf(2));
-		world.broker.pageEntries = 2;
+	it("conflate loses no key whose last message has left the log, and reads no history for it", async () => {
+		const world = new World(logOf(4));
+		world.broker.keep = 0;
 		const subscriber = world.subscriber();
 		await world.join(subscriber, NOW, "conflate");
 		subscriber.blocked = true;
-		for (let index = 1; index <= 12; index++) {
-			world.append({ text: `${index}`, key: `${index}` });
+		world.append({ text: "1", key: "rare" });
+		await turn();
+		for (let index = 2; index <= 11; index++) {
+			world.append({ text: `${index}`, key: index % 2 === 0 ? "even" : "odd" });
 			await turn();
 		}
-		const waiting = gate();
-		world.broker.gate = waiting.opened;
-		subscriber.onWrite = () => {};
 		world.unblock(subscriber);
-		// The first page has been asked for; the second finds the history cut.
-		const { entries } = world.broker.log("a");
-		waiting.open();
-		world.broker.gate = undefined;
-		const reads = world.broker.reads.length;
-		while (world.broker.reads.length === reads) {
-			await Promise.resolve();
+		await quiet();
+		expect(subscriber.received).toEqual(["conflated 1-11", "1=1", "10=10", "11=11"]);
+		expect(world.broker.reads).toEqual([]);
+	});
+
+	it("conflate announces what its table had to let go of before what is left of it", async () => {
+		const world = new World(logOf(2));
+		const subscriber = world.subscriber();
+		await world.join(subscriber, NOW, "conflate");
+		subscriber.blocked = true;
+		for (let index = 1; index <= 10; index++) {
+			world.append({ text: `${index}`, key: `key ${index}` });
+			await turn();
 		}
-		entries.splice(0, 6);
-		await quiet(40);
-		const offsets = subscriber.messages.filter(({ data }) => data !== undefined).map(({ offset }) => offset as number);
-		expect(offsets).toEqual([...offsets].sort((a, b) => a - b));
-		expect(offsets.at(-1)).toBe(12);
+		world.unblock(subscriber);
+		await quiet();
+		const [gap, conflated, ...left] = subscriber.received;
+		const from = 10 - left.length + 1;
+		expect([gap, conflated]).toEqual([`gap 1-${from - 1} slow`, `conflated ${from}-10`]);
+		expect(left).toEqual(Array.from({ length: left.length }, (_, at) => `${from + at}=${from + at}`));
 	});
 
 	it("conflate leaves no silent hole where the only message is the subscriber's own", async () => {

@@ -11,9 +11,9 @@ import {
 	type Snapshot,
 } from "@tidewire/broker";
 import { jsonServer, plainServer } from "@tidewire/protocol/server";
+import type { DeflateContext } from "../../src/hub/deflate-context.ts";
 import type { Encoding } from "../../src/hub/encoding.ts";
-import type { Pending } from "../../src/hub/pending.ts";
-import type { Subscriber, Subscription } from "../../src/hub/subscription.ts";
+import type { Queue, Subscriber, Subscription } from "../../src/hub/subscription.ts";
 
 /** Lets everything run that is due in this turn of the event loop, a flush included. */
 export function turn(): Promise<void> {
@@ -48,6 +48,10 @@ export class LineEncoding implements Encoding {
 	frame({ head, data, tail }: Parameters<Encoding["frame"]>[0]): Uint8Array {
 		return Buffer.concat([Buffer.from(head), data, Buffer.from(`${tail}\n`)]);
 	}
+
+	frames(outbounds: Parameters<Encoding["frames"]>[0]): Uint8Array {
+		return Buffer.concat(outbounds.map((outbound) => this.frame(outbound)));
+	}
 }
 
 /** What was received, in short: `1=a` is offset 1 with data "a". */
@@ -56,8 +60,10 @@ export type Received = string;
 export class FakeSubscriber implements Subscriber {
 	readonly encoding: Encoding;
 	readonly session: string;
-	readonly subscriptions: Subscription[] = [];
-	pending: Pending | undefined;
+	subscriptions: readonly Subscription[] = [];
+	queue: Queue = "none";
+	moved: Subscription | undefined;
+	context: DeflateContext | undefined;
 	blocked = false;
 	/** Each element is one write to the socket. */
 	readonly writes: Uint8Array[] = [];
@@ -76,19 +82,13 @@ export class FakeSubscriber implements Subscriber {
 	}
 
 	send(frame: Uint8Array): void {
-		const { pending } = this;
-		this.pending = undefined;
-		this.#outbox.push(...(pending === undefined ? [frame] : [pending.bytes(), frame]));
+		this.#outbox.push(frame);
 		this.#flush(this);
 	}
 
-	write(): void {
-		const frames = this.#outbox;
+	write(gathered?: Uint8Array): void {
+		const frames = gathered === undefined ? this.#outbox : [...this.#outbox, gathered];
 		this.#outbox = [];
-		if (this.pending !== undefined) {
-			frames.push(this.pending.bytes());
-		}
-		this.pending = undefined;
 		if (frames.length > 0 && !this.closed) {
 			this.writes.push(frames.length === 1 ? frames[0]! : Buffer.concat(frames));
 			this.onWrite();

@@ -6,7 +6,8 @@
 import type { SlowPolicy } from "@tidewire/protocol";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Hub, type Start } from "../../src/hub/hub.ts";
+import { Hub } from "../../src/hub/hub.ts";
+import type { Start } from "../../src/hub/start.ts";
 import { FakeBroker, FakeSubscriber, LineEncoding, quiet, turn } from "./fakes.ts";
 
 const CHANNELS = ["a", "b"] as const;
@@ -113,10 +114,13 @@ class World {
 		this.broker.keep = keep;
 		this.broker.pageEntries = page;
 		this.hub = new Hub(this.broker, {
-			maxLogBytes: logEntries * 134,
+			maxLogsBytes: 100_000_000,
+			reported: () => {},
+			maxLogBytes: logEntries * 140,
 			nowMs: () => this.broker.nowMs,
 			unserved: () => expect.unreachable("every read is answered"),
 		});
+		this.broker.listen(this.hub);
 	}
 
 	publish(name: Name, count: number, ttlMs: number | undefined): void {

@@ -80,7 +80,13 @@ class World {
 
 	constructor() {
 		const home: Home = {
-			hub: new Hub(new FakeBroker(), { maxLogBytes: 1_000, nowMs: () => 0, unserved: () => {} }),
+			hub: new Hub(new FakeBroker(), {
+				maxLogBytes: 1_000,
+				maxLogsBytes: 1_000_000,
+				reported: () => {},
+				nowMs: () => 0,
+				unserved: () => {},
+			}),
 			log: { info() {}, warn() {}, error() {} },
 			turn: new Turn(),
 			connections: new Set(),
