@@ -122,7 +122,9 @@ await server.broadcast("order_{orderId}", { lat: "1" });
 // @ts-expect-error: a name is no pattern
 await server.broadcast("order_1", { lat: 1 });
 
-const inboxes = contract({ channels: { "@user": channel({ data: z.object({ text: z.string() }) }) } });
+const inboxes = contract({
+	channels: { "@user": channel({ data: z.object({ text: z.string() }) }), lobby: channel() },
+});
 const withInboxes = createServer(inboxes, {
 	may: { publish: { "@user": ({ user }) => user !== null, "@device:{device}": ({ params }) => params.device === "1" } },
 });
