@@ -298,6 +298,86 @@ describe("a flush that takes too long", () => {
 	});
 });
 
+describe("between busy and quiet channels", () => {
+	/** A thousand subscribers, of whom each write takes a millisecond. */
+	function slowCrowd(world: World, channel: Channel): FakeSubscriber[] {
+		return Array.from({ length: 1_000 }, () => {
+			const subscriber = world.subscriber();
+			world.join(subscriber, channel);
+			subscriber.onWrite = () => {
+				world.elapsedMs += 1;
+			};
+			return subscriber;
+		});
+	}
+
+	it("a quiet channel's message does not wait behind a crowd's", async () => {
+		const world = new World();
+		const [busy, quiet] = [world.channel("busy"), world.channel("quiet")];
+		const crowd = slowCrowd(world, busy);
+		const other = world.subscriber();
+		world.join(other, quiet);
+		world.append(busy, "1");
+		await turn();
+		world.append(quiet, "1");
+		await turn();
+		expect(other.received).toEqual(["1=1"]);
+		expect(crowd.some(({ writes }) => writes.length === 0)).toBe(true);
+	});
+
+	it("a crowd gets some of its messages in every turn, however busy the quiet ones are together", async () => {
+		const world = new World();
+		const busy = world.channel("busy");
+		const crowd = slowCrowd(world, busy);
+		const small = Array.from({ length: 200 }, (_, index) => {
+			const channel = world.channel(`small ${index}`);
+			const subscriber = world.subscriber();
+			subscriber.onWrite = () => {
+				world.elapsedMs += 1;
+			};
+			world.join(subscriber, channel);
+			return channel;
+		});
+		world.append(busy, "1");
+		let served = 0;
+		for (let turns = 0; turns < 10; turns++) {
+			for (const channel of small) {
+				world.append(channel, "x");
+			}
+			await turn();
+			const now = crowd.filter(({ writes }) => writes.length > 0).length;
+			expect(now).toBeGreaterThan(served);
+			served = now;
+		}
+	});
+
+	it("whoever came last is not passed over while messages come faster than the crowd can be written to", async () => {
+		const world = new World();
+		const busy = world.channel("busy");
+		const crowd = slowCrowd(world, busy);
+		world.lookMs = 2;
+		for (let n = 1; n <= 60; n++) {
+			world.append(busy, `${n}`);
+			await turn();
+		}
+		expect(Math.min(...crowd.map(({ writes }) => writes.length))).toBeGreaterThan(0);
+	});
+
+	it("what waits is written as one: a write is for a moment, not for a message", async () => {
+		const world = new World();
+		const busy = world.channel("busy");
+		const crowd = slowCrowd(world, busy);
+		for (let n = 1; n <= 10; n++) {
+			world.append(busy, `${n}`);
+			await turn();
+		}
+		await world.flushed(crowd, 10);
+		const expected = Array.from({ length: 10 }, (_, at) => `${at + 1}=${at + 1}`);
+		expect(crowd.every(({ received }) => received.join() === expected.join())).toBe(true);
+		expect(crowd.at(-1)!.writes.length).toBeLessThan(3);
+	});
+});
+
 describe("a channel that moves to another epoch", () => {
 	it("never gives what it had made of the old one under the same offsets", async () => {
 		const world = new World();
