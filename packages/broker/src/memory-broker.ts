@@ -42,6 +42,8 @@ export interface MemoryBrokerOptions {
 	readonly after?: After;
 	/** How much all logs, their snapshots included, may take together. More where long histories must survive many channels. Default: 256 MiB. */
 	readonly maxLogBytes?: number;
+	/** In what pieces the logs' memory is taken, at most 1 MiB; for tests. Default: a 128th of `maxLogBytes`. */
+	readonly slabBytes?: number;
 	/** The largest data of one entry; the server's own message limits are lower. Default: 16 MiB. */
 	readonly maxDataBytes?: number;
 	/**
@@ -166,6 +168,7 @@ class Cluster implements MemoryCluster, MemoryStore {
 			maxBytes: options.maxLogBytes ?? 256 * MIB,
 			epoch: options.epoch ?? randomEpoch,
 			dropped: (log) => this.#followDropped(log),
+			slabBytes: options.slabBytes,
 		});
 		this.#maxDataBytes = options.maxDataBytes ?? 16 * MIB;
 		this.#maxIdempotencyKeys = options.maxIdempotencyKeys ?? 1_000_000;
@@ -272,7 +275,7 @@ class Cluster implements MemoryCluster, MemoryStore {
 	attach(channel: string, subscription: Subscription | undefined): Position {
 		const log = this.#logs.open(channel, this.#now());
 		if (subscription !== undefined) {
-			log.subscriptions = [...log.subscriptions, subscription];
+			log.attach(subscription);
 			this.#names.add(channel);
 		}
 		const position = { epoch: log.epoch, offset: log.head };
@@ -283,7 +286,7 @@ class Cluster implements MemoryCluster, MemoryStore {
 	detach(channel: string, subscription: Subscription): void {
 		const log = this.#logs.find(channel);
 		if (log !== undefined) {
-			log.subscriptions = log.subscriptions.filter((other) => other !== subscription);
+			log.detach(subscription);
 			if (log.subscriptions.length === 0 && log.head === 0) {
 				this.#names.delete(channel);
 			}

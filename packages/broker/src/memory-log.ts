@@ -1,35 +1,29 @@
 /**
- * One channel's log in memory: a ring of entries, found by their offset, under one epoch. Appending is O(1), reading is
- * O(page). It has no clock, no timer and no closure of its own, because there may be a million of them: 100,000
- * channels with one 40-byte message each take 640 bytes of heap a channel (`node --expose-gc
- * --conditions=tidewire-source packages/broker/test/heap-per-channel.ts`).
+ * One channel's log in memory: where its entries are in the slabs, in a ring by their offset, under one epoch. Appending
+ * is O(1), reading is O(page). It has no clock, no timer and no closure of its own, because there may be a million of
+ * them (`test/heap-per-channel.ts` weighs them).
  *
  * `MemoryLogs` decides which logs live; the fields it needs for that stand here, so that no second object is needed.
  */
 import type { Entry, Page, ReadOptions, Retention } from "./broker.ts";
 import type { Subscription } from "./memory-node.ts";
+import { weigh } from "./record.ts";
+import type { RecordOwner, SlabStore } from "./slab-store.ts";
 
 /** How long epoch and head outlive the last entry. */
 const HEAD_LIFE_MS = 24 * 60 * 60 * 1000;
-/** What an entry is taken to cost beside its bytes: two objects and a slot in the ring. */
-const ENTRY_COST = 200;
+/** What an entry is taken to cost beside its record: a slot in a ring that doubles when it grows. */
+const SLOT_COST = 12;
+/** What a snapshot is taken to cost beside its bytes. */
+const SNAPSHOT_COST = 200;
 
 const NO_RETENTION: Retention = { messages: 0, bytes: 0, ageMs: 0 };
-const NO_ENTRIES: (Entry | undefined)[] = [];
+const NO_POSITIONS: number[] = [];
 const NO_SUBSCRIPTIONS: readonly Subscription[] = [];
+/** The store's number for those who have nothing in it. */
+const NOBODY = 0;
 
-/** What an entry weighs against `Retention.bytes` and the budget: its data and its attributes. */
-function weigh(entry: Entry): number {
-	return (
-		entry.data.byteLength +
-		(entry.name?.length ?? 0) +
-		(entry.key?.length ?? 0) +
-		(entry.from?.length ?? 0) +
-		(entry.exclude?.length ?? 0)
-	);
-}
-
-export class MemoryLog {
+export class MemoryLog implements RecordOwner {
 	readonly channel: string;
 	readonly epoch: string;
 	/** The newest offset ever given out. */
@@ -44,22 +38,28 @@ export class MemoryLog {
 	charged = 0;
 	/** The newest snapshot: stays until the next one or the log's end. */
 	snapshot: { readonly offset: number; readonly data: Uint8Array } | undefined = undefined;
-	#bytes = 0;
+	readonly #store: SlabStore;
+	/** The store's number for this log, while there is a ring. */
+	#owner = NOBODY;
+	/** What the entries weigh against `Retention.bytes`, and what their records cost. */
+	#weight = 0;
+	#cost = 0;
 	#touchedMs: number;
 	#retention = NO_RETENTION;
-	/** The entry with offset `o` is at `o % length`. */
-	#ring = NO_ENTRIES;
+	/** The position of the entry with offset `o` is at `o % length`. */
+	#ring = NO_POSITIONS;
 
-	constructor(channel: string, epoch: string, nowMs: number) {
+	constructor(channel: string, epoch: string, nowMs: number, store: SlabStore) {
 		this.channel = channel;
 		this.epoch = epoch;
 		this.#touchedMs = nowMs;
+		this.#store = store;
 	}
 
-	/** What the entries and the snapshot cost in memory, about. */
+	/** What the entries and the snapshot cost in memory. */
 	get cost(): number {
-		const snapshot = this.snapshot === undefined ? 0 : this.snapshot.data.byteLength + ENTRY_COST;
-		return this.#bytes + (this.head - this.tail) * ENTRY_COST + snapshot;
+		const snapshot = this.snapshot === undefined ? 0 : this.snapshot.data.byteLength + SNAPSHOT_COST;
+		return this.#cost + (this.head - this.tail) * SLOT_COST + snapshot;
 	}
 
 	/** When nobody needs the epoch and the head any more. */
@@ -67,8 +67,21 @@ export class MemoryLog {
 		return this.#touchedMs + this.#retention.ageMs + HEAD_LIFE_MS;
 	}
 
+	// `concat` and `slice` make lists without spare room; `[...]` and `filter` leave 16 slots of it.
+
+	attach(subscription: Subscription): void {
+		this.subscriptions = this.subscriptions.concat(subscription);
+	}
+
+	detach(subscription: Subscription): void {
+		const others = this.subscriptions.filter((other) => other !== subscription);
+		this.subscriptions = others.length === 0 ? NO_SUBSCRIPTIONS : others.slice();
+	}
+
 	/** Appends the entry with offset `head + 1`, and lets go of what `retention` does not hold any more. */
 	append(entry: Entry, retention: Retention): void {
+		// What was over is over, swept or not: a longer age does not bring it back.
+		this.#dropAged(entry.timeMs);
 		this.#retention = retention;
 		this.#touchedMs = entry.timeMs;
 		const weight = weigh(entry);
@@ -82,7 +95,7 @@ export class MemoryLog {
 		this.#dropAged(entry.timeMs);
 		while (
 			this.tail < this.head &&
-			(this.head - this.tail + 1 > retention.messages || this.#bytes + weight > retention.bytes)
+			(this.head - this.tail + 1 > retention.messages || this.#weight + weight > retention.bytes)
 		) {
 			this.dropOldest();
 		}
@@ -90,33 +103,35 @@ export class MemoryLog {
 		if (count === this.#ring.length) {
 			this.#resize(Math.max(1, count * 2));
 		}
+		const position = this.#store.append(this.#owner, entry, weight);
 		this.head++;
-		this.#ring[this.head % this.#ring.length] = entry;
-		this.#bytes += weight;
+		this.#ring[this.head % this.#ring.length] = position;
+		this.#weight += weight;
+		this.#cost += this.#store.cost(position);
 	}
 
 	/** Lets go of the oldest entry. There must be one. */
 	dropOldest(): void {
 		this.tail++;
-		const slot = this.tail % this.#ring.length;
-		this.#bytes -= weigh(this.#ring[slot]!);
-		this.#ring[slot] = undefined;
+		const position = this.#positionOf(this.tail);
+		this.#weight -= this.#store.weight(position);
+		this.#cost -= this.#store.cost(position);
+		this.#store.free(position);
 	}
 
 	/** Lets go of all entries; epoch and head stay. */
 	clear(): void {
-		this.tail = this.head;
-		this.#bytes = 0;
-		this.#ring = NO_ENTRIES;
+		while (this.tail < this.head) {
+			this.dropOldest();
+		}
+		this.#resize(0);
 	}
 
 	/** Lets go of entries that are too old, and of the room they took. */
 	prune(nowMs: number): void {
 		this.#dropAged(nowMs);
 		const count = this.head - this.tail;
-		if (count === 0) {
-			this.#ring = NO_ENTRIES;
-		} else if (count * 4 < this.#ring.length) {
+		if (count * 4 < this.#ring.length) {
 			this.#resize(count * 2);
 		}
 	}
@@ -127,33 +142,68 @@ export class MemoryLog {
 		const { after, limit, maxBytes = Infinity, reverse = false } = options;
 		const step = reverse ? -1 : 1;
 		let offset = reverse ? Math.min(after - 1, this.head) : Math.max(after, this.tail) + 1;
-		const entries: Entry[] = [];
+		const offsets: number[] = [];
 		let bytes = 0;
-		for (; offset > this.tail && offset <= this.head && entries.length < limit; offset += step) {
-			const entry = this.#ring[offset % this.#ring.length]!;
-			if (entry.ttlMs !== undefined && nowMs - entry.timeMs >= entry.ttlMs) {
+		for (; offset > this.tail && offset <= this.head && offsets.length < limit; offset += step) {
+			const position = this.#positionOf(offset);
+			if (this.#store.isExpired(position, nowMs)) {
 				continue;
 			}
-			bytes += entry.data.byteLength;
-			if (bytes > maxBytes && entries.length > 0) {
+			const length = this.#store.dataLength(position);
+			if (bytes + length > maxBytes && offsets.length > 0) {
 				break;
 			}
-			entries.push(entry);
+			bytes += length;
+			offsets.push(offset);
 		}
-		return { epoch: this.epoch, head: this.head, tail: this.tail, entries };
+		return { epoch: this.epoch, head: this.head, tail: this.tail, entries: this.#copy(offsets, bytes) };
+	}
+
+	/** The store wrote a record elsewhere. */
+	moved(lowOffset: number, position: number): void {
+		const offset = this.head - ((this.head - lowOffset) >>> 0);
+		this.#ring[offset % this.#ring.length] = position;
+	}
+
+	/** The entries, with one buffer for the data of them all. */
+	#copy(offsets: readonly number[], bytes: number): Entry[] {
+		const page = new Uint8Array(bytes);
+		let used = 0;
+		return offsets.map((offset) => {
+			const position = this.#positionOf(offset);
+			const data = page.subarray(used, used + this.#store.dataLength(position));
+			used += data.byteLength;
+			return this.#store.read(position, offset, data);
+		});
+	}
+
+	#positionOf(offset: number): number {
+		return this.#ring[offset % this.#ring.length]!;
 	}
 
 	#dropAged(nowMs: number): void {
 		const oldestMs = nowMs - this.#retention.ageMs;
-		while (this.tail < this.head && this.#ring[(this.tail + 1) % this.#ring.length]!.timeMs <= oldestMs) {
+		while (this.tail < this.head && this.#store.timeMs(this.#positionOf(this.tail + 1)) <= oldestMs) {
 			this.dropOldest();
 		}
 	}
 
+	/** A ring of this length; without one, the log has no number in the store either. */
 	#resize(length: number): void {
-		const ring: (Entry | undefined)[] = new Array(length);
+		if (length === 0) {
+			if (this.#owner !== NOBODY) {
+				this.#store.leave(this.#owner);
+				this.#owner = NOBODY;
+			}
+			this.#ring = NO_POSITIONS;
+			return;
+		}
+		if (this.#owner === NOBODY) {
+			this.#owner = this.#store.enter(this);
+		}
+		const ring: number[] = new Array(length);
 		for (let offset = this.tail + 1; offset <= this.head; offset++) {
-			ring[offset % length] = this.#ring[offset % this.#ring.length];
+			ring[offset % length] = this.#positionOf(offset);
 		}
 		this.#ring = ring;
 	}

@@ -1,13 +1,18 @@
 /**
  * All channels' logs in memory, under one byte budget. When the budget is exceeded, the logs that were used longest ago
  * go first, whole: such a channel comes back with a new epoch. A log that somebody is subscribed to keeps its epoch and
- * head and loses only its entries; these heads are not charged, as the node bounds its subscriptions. A snapshot is
- * never lost alone, since it is promised for as long as its epoch lives. A log that nothing was ever published to goes before all others, so that asking for a million invented names evicts nobody's history.
+ * head and loses only its entries; these heads are not charged, as the node bounds its subscriptions. A snapshot never
+ * goes alone, as it is promised for as long as its epoch lives: where it must go, the epoch ends. A log that nothing
+ * was ever published to goes before all others, so that asking for a million invented names evicts nobody's history.
  */
 import { MemoryLog } from "./memory-log.ts";
+import { SlabStore } from "./slab-store.ts";
 
 /** What a log without entries is taken to cost: the object, its place in the map, epoch and list of subscriptions. */
 const LOG_COST = 400;
+
+/** How much of the slabs one sweep looks at, where they need cleaning. */
+const SWEPT_BYTES = 4 * 1024 * 1024;
 
 export interface MemoryLogsOptions {
 	readonly maxBytes: number;
@@ -15,12 +20,15 @@ export interface MemoryLogsOptions {
 	readonly epoch: () => string;
 	/** The log ended, epoch and head too, for whatever reason. */
 	readonly dropped: (log: MemoryLog) => void;
+	/** For tests of the cleaning. Default: a 128th of `maxBytes`, at most 1 MiB. */
+	readonly slabBytes?: number | undefined;
 }
 
 export class MemoryLogs {
 	readonly #maxBytes: number;
 	readonly #epoch: () => string;
 	readonly #dropped: (log: MemoryLog) => void;
+	readonly #store: SlabStore;
 	readonly #logs = new Map<string, MemoryLog>();
 	#cursor: MapIterator<MemoryLog> | undefined;
 	/** The ends of the list of logs that can give something back. */
@@ -32,7 +40,8 @@ export class MemoryLogs {
 	evicted = 0;
 
 	constructor(options: MemoryLogsOptions) {
-		this.#maxBytes = options.maxBytes;
+		this.#store = new SlabStore(options.maxBytes, options.slabBytes);
+		this.#maxBytes = options.maxBytes - this.#store.reserve;
 		this.#epoch = options.epoch;
 		this.#dropped = options.dropped;
 	}
@@ -50,7 +59,7 @@ export class MemoryLogs {
 			}
 			this.drop(present);
 		}
-		const log = new MemoryLog(channel, this.#epoch(), nowMs);
+		const log = new MemoryLog(channel, this.#epoch(), nowMs, this.#store);
 		this.#logs.set(channel, log);
 		return log;
 	}
@@ -79,6 +88,7 @@ export class MemoryLogs {
 
 	/** Ends a log, epoch and head too. */
 	drop(log: MemoryLog): void {
+		log.clear();
 		this.#unlink(log);
 		this.bytes -= log.charged;
 		log.charged = 0;
@@ -88,6 +98,8 @@ export class MemoryLogs {
 
 	/** Looks at up to `limit` logs, from where the last call stopped to the end: drops what is over, prunes the rest. */
 	sweep(nowMs: number, limit: number): void {
+		// Where nobody appends any more, nobody else cleans.
+		this.#store.clean(SWEPT_BYTES);
 		this.#cursor ??= this.#logs.values();
 		for (let looked = 0; looked < limit; looked++) {
 			const next = this.#cursor.next();

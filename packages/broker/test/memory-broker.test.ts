@@ -181,11 +181,23 @@ describe("data", () => {
 		expect(entry!.data.buffer.byteLength).toBeLessThan(100);
 	});
 
-	it("is kept as it is where it is its own buffer", async () => {
+	it("is copied when it is kept and when it is read: what anybody does with it later changes nothing", async () => {
 		const { broker } = setUp();
-		const data = new Uint8Array(1_000);
+		const data = Uint8Array.of(1, 2, 3);
 		await publish(broker, "a", data);
-		expect((await kept(broker, "a"))[0]!.data).toBe(data);
+		data.fill(9);
+		(await kept(broker, "a"))[0]!.data.fill(9);
+		expect((await kept(broker, "a"))[0]!.data).toEqual(Uint8Array.of(1, 2, 3));
+	});
+
+	it("that is read does not hold more memory than the page has data, whatever it was kept in", async () => {
+		const { broker } = setUp();
+		for (let turn = 0; turn < 10; turn++) {
+			await publish(broker, "a", new Uint8Array(100));
+		}
+		const page = await kept(broker, "a");
+		expect(new Set(page.map((entry) => entry.data.buffer)).size).toBe(1);
+		expect(page[0]!.data.buffer.byteLength).toBe(1_000);
 	});
 
 	it("larger than maxDataBytes is refused", async () => {
