@@ -84,7 +84,7 @@ describe("messages that are none are answered, and the connection goes on", () =
 		["a channel of 201 bytes", { action: "subscribe", channel: "x".repeat(201) }, "bad_request"],
 		["a channel with a control character", { action: "subscribe", channel: "a\u0000b" }, "bad_request"],
 		["a channel that is not in normal form C", { action: "subscribe", channel: "e\u0301" }, "bad_request"],
-		["a reserved channel", { action: "subscribe", channel: "@user" }, "not_found"],
+		["a reserved channel", { action: "subscribe", channel: "$user" }, "not_found"],
 		["a position that is none", { action: "subscribe", channel: "a", since: "x" }, "bad_request"],
 		["a position that is a number", { action: "subscribe", channel: "a", since: 5 }, "bad_request"],
 		["a rewind that is none", { action: "subscribe", channel: "a", rewind: -1 }, "bad_request"],
