@@ -25,11 +25,14 @@ export const deliveryCases: CaseTable = {
 	"an entry is told as it is read": async ({ broker }) => {
 		const here = new Listening(broker);
 		await broker.subscribe("a");
-		const full = { name: "n", key: "k", from: "ann", exclude: "s1", ttlMs: 60_000 };
+		const full = { name: "n", key: "k", from: "ann", exclude: "s1", ttlMs: 60_000, patch: true, report: "r" } as const;
 		await broker.publish("a", { ...json("1"), ...full }, { retention: KEEP });
 		const [told] = await here.entries("a", 1);
 		const [kept] = (await read(broker, "a")).entries;
-		for (const field of ["offset", "timeMs", "encoding", "name", "key", "from", "exclude", "ttlMs"] as const) {
+		for (const field of Object.keys(full) as (keyof typeof full)[]) {
+			same(told![field], full[field], field);
+		}
+		for (const field of ["offset", "timeMs", "encoding"] as const) {
 			same(told![field], kept![field], field);
 		}
 		same([...told!.data], [...kept!.data], "data");
@@ -40,6 +43,26 @@ export const deliveryCases: CaseTable = {
 		void publish(broker, "a", "1");
 		await here.entries("a", 1);
 		same(texts((await read(here.broker, "a")).entries), ["1"], "log");
+	},
+	"an accepted publish says how many nodes were told, its own included, or nothing": async ({ broker, node }) => {
+		const here = new Listening(broker);
+		const there = new Listening(await node());
+		const told = async (expected: number, what: string): Promise<void> => {
+			const result = await here.broker.publish("a", json("1"), { retention: KEEP });
+			claim(result.status === "accepted", `got ${result.status}`);
+			same(result.told ?? expected, expected, `told ${what}`);
+		};
+		await there.broker.subscribe("b");
+		await told(0, "when nobody is subscribed");
+		await here.broker.subscribe("a");
+		await told(1, "when only the publisher's node is");
+		await there.broker.subscribe("a");
+		await there.broker.subscribe("a");
+		await told(2, "when both are");
+		here.broker.unsubscribe("a");
+		await told(1, "when only the other one is");
+		await there.broker.close();
+		await told(0, "when that has closed");
 	},
 	"every subscribed node is told, whichever published": async ({ broker, node }) => {
 		const nodes = [new Listening(broker), new Listening(await node()), new Listening(await node())];
@@ -193,6 +216,13 @@ export const deliveryCases: CaseTable = {
 		await refused("closed", () => read(there.broker, "a"));
 		await refused("closed", () => there.broker.records.get("k"));
 		await refused("closed", () => there.broker.records.set("k", new Uint8Array(1), 1_000));
+		await refused("closed", () => there.broker.publish("a", json("1"), { retention: KEEP, atMs: 9e12 }));
+		await refused("closed", () => there.broker.snapshot("a"));
+		await refused("closed", () => there.broker.channels({ limit: 1 }));
+		await refused("closed", () => there.broker.records.setIfAbsent("k", new Uint8Array(1), 1_000));
+		await refused("closed", () => there.broker.records.delete("k"));
+		await refused("closed", () => there.broker.records.replace("k", undefined, new Uint8Array(1), 1_000));
+		await refused("closed", () => there.broker.records.list("", { limit: 1 }));
 		same(there.told, [], "told");
 	},
 };

@@ -51,21 +51,19 @@ export const logCases: CaseTable = {
 		same(texts((await read(broker, "a")).entries), TEN, "log");
 	},
 	"an entry comes back with everything it was published with, and the broker's time": async ({ broker }) => {
-		const full = { name: "n", key: "k", from: "ann", exclude: "s1", ttlMs: 60_000 };
+		const full = { name: "n", key: "k", from: "ann", exclude: "s1", ttlMs: 60_000, patch: true, report: "r" } as const;
 		await broker.publish("a", { ...json("1"), ...full }, { retention: KEEP });
 		const entry = (await read(broker, "a")).entries[0]!;
-		same(
-			{ name: entry.name, key: entry.key, from: entry.from, exclude: entry.exclude, ttlMs: entry.ttlMs },
-			full,
-			"attributes",
-		);
+		for (const attribute of Object.keys(full) as (keyof typeof full)[]) {
+			same(entry[attribute], full[attribute], attribute);
+		}
 		same(entry.encoding, "json", "encoding");
 		claim(Number.isFinite(entry.timeMs) && entry.timeMs > 0, "timeMs");
 	},
 	"attributes that were not given are absent": async ({ broker }) => {
 		await publish(broker, "a", "1");
 		const entry = (await read(broker, "a")).entries[0]!;
-		for (const attribute of ["name", "key", "from", "exclude", "ttlMs"] as const) {
+		for (const attribute of ["name", "key", "from", "exclude", "ttlMs", "patch", "report"] as const) {
 			same(entry[attribute], undefined, attribute);
 		}
 	},
@@ -277,6 +275,8 @@ export const logCases: CaseTable = {
 		await refused("invalid", () => broker.publish("a", { ...json("1"), encoding: "xml" as "json" }, options));
 		await refused("invalid", () => broker.publish("a", { ...json("1"), ttlMs: -1 }, options));
 		await refused("invalid", () => broker.publish("a", { ...json("1"), key: "k".repeat(100_000) }, options));
+		await refused("invalid", () => broker.publish("a", { ...json("1"), report: "r".repeat(100_000) }, options));
+		await refused("invalid", () => broker.publish("a", { ...json("1"), patch: false as unknown as true }, options));
 		await refused("invalid", () => broker.publish("a", json("1"), { retention: { ...KEEP, messages: Number.NaN } }));
 		await refused("invalid", () => broker.publish("", json("1"), options));
 		await refused("invalid", () => broker.read("a", { after: Number.NaN, limit: 1 }));
