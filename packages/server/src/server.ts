@@ -118,7 +118,7 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 				const { wire } = new Refusal("unavailable", "the channel's history cannot be read");
 				const { codec } = subscriber.encoding;
 				if (codec.enveloped) {
-					const event = { channel: channel.name, event: "unsubscribed", error: wire } as const;
+					const event = { channel: channel.wireName, event: "unsubscribed", error: wire } as const;
 					subscriber.send(subscriber.encoding.frame(codec.encode(event)));
 				} else {
 					subscriber.lost(subscription, "reset");

@@ -188,13 +188,13 @@ describe("a broker that refuses", () => {
 				return broker.read(...all);
 			},
 		};
-		const { url, server } = await open({ broker: flaky, dev: true, log: SILENT });
-		await server.channel("a").publish(1);
+		const { url, server } = await open({ broker: flaky, authenticate: () => ({ id: "ann" }), log: SILENT });
+		await server.user("ann").publish(1);
 		const raw = new Raw(url);
 		await raw.upgrade("/connect", { "Sec-WebSocket-Protocol": "tidewire.v1.json" });
-		raw.send(textFrame({ id: 1, action: "subscribe", channel: "a", rewind: 1 }));
+		raw.send(textFrame({ id: 1, action: "subscribe", channel: "@user", rewind: 1 }));
 		const text = await raw.untilText('"unsubscribed"');
-		expect(text).toContain('"code":"unavailable"');
+		expect(text).toContain('{"channel":"@user","event":"unsubscribed","error":{"code":"unavailable"');
 		expect(text).not.toContain("secret");
 	});
 });
