@@ -1,7 +1,8 @@
 /** B11: a publish says what became of it, on all nodes. What a report adds up, and its bounds: `fan-out-report.test.ts`. */
 import { describe, expect, it } from "vitest";
+import type { PublishReport } from "../src/publisher.ts";
 import type { Client, Message } from "./client.ts";
-import { enveloped, plain } from "./client.ts";
+import { enveloped, plain, Raw, textFrame } from "./client.ts";
 import { as, type Cluster, subscribed, twoNodes } from "./cluster.ts";
 
 const OPEN = { may: { subscribe: { "*": true }, publish: { "*": true } } };
@@ -139,6 +140,30 @@ it("a flood of reports that a mute node holds up: one connection has its share, 
 	const reports = await Promise.all(Array.from({ length: 100 }, () => ann.next()));
 	expect(reports.every((message) => "report" in message)).toBe(true);
 	expect((await ann.ask({ action: "publish", channel: "b", data: 1, report: true })).error).toBeUndefined();
+});
+
+it("tells who is behind, by what they will get: nobody here answers pings, so all are", async () => {
+	const { nodes } = await twoNodes(OPEN);
+	const { server } = nodes[0];
+	for (const [node, policy] of [
+		[nodes[0], "catch-up"],
+		[nodes[1], "conflate"],
+		[nodes[1], "skip"],
+	] as const) {
+		const raw = new Raw(node.url);
+		await raw.upgrade("/connect", { "Sec-WebSocket-Protocol": "tidewire.v1.json" });
+		raw.send(textFrame({ id: 1, action: "subscribe", channel: "a", policy }));
+		await raw.untilText('"ack":1');
+	}
+	const healthy = await subscribed("bob", nodes[1], "a");
+	let last: PublishReport | undefined;
+	// What is written to a connection without an answer to a ping is bounded.
+	for (let count = 0; count < 20; count++) {
+		last = await server.channel("a").publishAndReport("x".repeat(40_000), { key: "k" });
+		expect(last).toMatchObject({ subscribers: 4, complete: true });
+		await healthy.next();
+	}
+	expect(last).toMatchObject({ written: 1, lagging: 1, conflated: 1, skipped: 1 });
 });
 
 describe("from the application's code", () => {
