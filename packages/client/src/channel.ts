@@ -11,7 +11,12 @@ export interface Message<Data> {
 	/** `<epoch>:<offset>`: hand it to `since` to go on after this message. */
 	readonly position: string;
 	readonly offset: number;
+	/** Undefined where the message is a patch. */
 	readonly data: Data;
+	/** Only in state channels: `data` is the whole value, sent because what was missed is not known. It has no offset. */
+	readonly event?: "state";
+	/** Only in state channels: an RFC 7396 patch of the value before. `@tidewire/client/state` keeps the value. */
+	readonly patch?: unknown;
 	readonly name?: string;
 	readonly key?: string;
 	/** The authenticated user that published it. */

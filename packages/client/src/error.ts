@@ -37,6 +37,7 @@ export interface TidewireErrorDetails {
 	readonly issues?: readonly Issue[] | undefined;
 	readonly position?: string | undefined;
 	readonly closeCode?: number | undefined;
+	readonly data?: unknown;
 	readonly cause?: unknown;
 }
 
@@ -63,11 +64,13 @@ export class TidewireError extends Error {
 	declare readonly position: string | undefined;
 	/** With `closed`, `unauthenticated`, `forbidden`: the WebSocket close code, where there was one. */
 	declare readonly closeCode: number | undefined;
+	/** With `conflict` in a state channel: its present value, where it may be read. */
+	declare readonly data: unknown;
 
 	constructor(code: TidewireErrorCode, message: string, details: TidewireErrorDetails = {}) {
 		super(message, details);
-		const { retryable = RETRYABLE.includes(code), retryAfter, issues, position, closeCode } = details;
-		Object.assign(this, { name: "TidewireError", code, retryable, retryAfter, issues, position, closeCode });
+		const { retryable = RETRYABLE.includes(code), retryAfter, issues, position, closeCode, data } = details;
+		Object.assign(this, { name: "TidewireError", code, retryable, retryAfter, issues, position, closeCode, data });
 	}
 }
 

@@ -151,6 +151,13 @@ export function createSubscription(channel: string, { since, rewind }: Start, ow
 
 	const position = (): string | undefined => place && formatPosition(place);
 
+	/** A message, or a state channel's value: `@tidewire/client/state` makes one of the other. */
+	function deliver(message: ChannelServerMessage): void {
+		const { prev: _, ...rest } = message as ChannelMessage;
+		const told = { ...rest, position: position() } as Message<unknown>;
+		tell((listener) => listener.onMessage(told));
+	}
+
 	const subscription: Subscription = {
 		channel,
 		get state() {
@@ -207,26 +214,26 @@ export function createSubscription(channel: string, { since, rewind }: Start, ow
 			}
 			const before = place.offset;
 			if (!("event" in message)) {
-				if (!("data" in message)) {
-					fault("unknown message");
-				} else if (moved(afterMessage(place, message.offset, message.prev))) {
-					const { prev: _, ...rest } = message as ChannelMessage;
-					const told: Message<unknown> = { ...rest, position: formatPosition(place) };
-					tell((listener) => listener.onMessage(told));
+				if (moved(afterMessage(place, message.offset, message.prev))) {
+					deliver(message);
 				}
 			} else if (message.event === "gap" || message.event === "conflated") {
 				const { event, from, to } = message;
 				if (moved(afterGap(place, event, from, to))) {
 					tellGap({ from: Math.max(from, before + 1), to, reason: event === "gap" ? message.reason : event });
 				}
-			} else if (message.event === "reset") {
-				if (moved(placeAt(message.position) ?? { fault: "a reset has no position" })) {
-					tellReset({ position: message.position, reason: "epoch" });
+			} else if (message.event === "reset" || message.event === "state") {
+				if (moved(placeAt(message.position) ?? { fault: "no position" })) {
+					if (message.event === "state") {
+						deliver(message);
+					} else {
+						tellReset({ position: message.position, reason: "epoch" });
+					}
 				}
 			} else if (message.event === "unsubscribed") {
 				subscription.refused(message.error);
 			}
-			// State channels and presence come later; a receiver ignores what it does not know.
+			// Presence comes later; a receiver ignores what it does not know.
 		},
 		disconnected() {
 			dueAt = 0;

@@ -126,7 +126,7 @@ export class FakeServer {
 					reply = { ack, data: message.input };
 					if (action === "publish") {
 						const channel = String(message.channel);
-						const offset = this.publish(channel, message.data);
+						const offset = this.publish(channel, message.data ?? null);
 						reply = { ack, position: `${this.log(channel).epoch}:${offset}` };
 					}
 					this.#performed.set(key, reply);

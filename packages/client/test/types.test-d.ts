@@ -2,6 +2,7 @@
 import { action, channel, contract } from "@tidewire/contract";
 import { z } from "zod";
 import { type Client, connect } from "../src/index.ts";
+import { state } from "../src/state.ts";
 
 const delivery = contract({
 	channels: {
@@ -9,6 +10,7 @@ const delivery = contract({
 			data: z.object({ lat: z.number(), eta: z.string().transform((text) => text.length) }),
 		}),
 		notices: channel({ data: z.string() }),
+		"game:{id}": channel({ state: true, data: z.object({ score: z.number(), name: z.string().optional() }) }),
 	},
 	actions: {
 		contact_driver: action({ input: z.object({ message: z.string() }), output: z.object({ read: z.boolean() }) }),
@@ -54,6 +56,26 @@ export async function channels(): Promise<void> {
 	tw.channel("order_1").subscribe(({ lng }) => lng);
 	// @ts-expect-error notices are strings
 	await tw.channel("notices").publish(5);
+}
+
+export async function states(): Promise<void> {
+	const game = state(tw.channel("game:1"));
+	same<typeof game.value, { score: number; name?: string | undefined } | undefined>(true);
+	game.subscribe(({ score }, position) => same<[typeof score, typeof position], [number, string]>(true));
+	for await (const { score } of game) {
+		same<typeof score, number>(true);
+	}
+	await game.patch({ score: 2, name: null }, { if: "e:1" });
+	await game.set({ score: 1 });
+	await game.setKey("name", "ann", { ttl: 5 });
+	await state(connect("wss://host/connect").channel("any")).setKey("any", { thing: 1 });
+
+	// @ts-expect-error the member has another type
+	await game.patch({ score: "2" });
+	// @ts-expect-error a field is missing
+	await game.set({});
+	// @ts-expect-error no such member
+	await game.setKey("nickname", "ann");
 }
 
 export async function actions(): Promise<void> {

@@ -26,7 +26,7 @@ export interface StateDestination<Input, Data> {
 	/** Changes the value by an RFC 7396 patch: null removes a member. Resolves with the position after it. */
 	patch(patch: MergePatch<Input>, extras?: ChangeExtras): Promise<string>;
 	/** Sets one member, replacing what it was. With `ttlMs` it is removed again after so many milliseconds. */
-	set<Key extends StateKey<Input>>(
+	setKey<Key extends StateKey<Input>>(
 		key: Key,
 		value: StateMember<Input, Key>,
 		extras?: ChangeExtras & { readonly ttlMs?: number },
@@ -45,8 +45,8 @@ export function stateDestination(states: States, channel: string, target: Target
 			refuseUnknownNames("the extras of patch", extras, EXTRAS, "option");
 			return formatPosition((await appendChange(states, channel, target, { patch }, extras)).position);
 		},
-		async set(key, value, extras = {}) {
-			refuseUnknownNames("the extras of set", extras, [...EXTRAS, "ttlMs"], "option");
+		async setKey(key, value, extras = {}) {
+			refuseUnknownNames("the extras of setKey", extras, [...EXTRAS, "ttlMs"], "option");
 			const { position } = await appendChange(states, channel, target, { data: value }, { ...extras, key });
 			return formatPosition(position);
 		},

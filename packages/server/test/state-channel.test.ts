@@ -184,7 +184,7 @@ describe("the application", () => {
 		const first = await order.publish({ lat: 1 });
 		const second = await order.patch({ stops: { a: 1 } }, { ifPosition: first });
 		expect(await order.value()).toEqual({ position: second, value: { lat: 1, stops: { a: 1 } } });
-		await order.set("stops", { b: 2 });
+		await order.setKey("stops", { b: 2 });
 		expect((await order.value()).value).toEqual({ lat: 1, stops: { b: 2 } });
 		await expect(order.patch({ lat: 2 }, { ifPosition: first })).rejects.toMatchObject({
 			code: "conflict",

@@ -144,18 +144,18 @@ createServer(inboxes, { may: { subscribe: { "@user": true } } });
 const game = server.channel("game:1");
 await game.publish({ score: 1 });
 await game.patch({ score: 2, at: { x: null } }, { ifPosition: "e:1" });
-await game.set("at", { x: 1 }, { ttlMs: 5_000 });
+await game.setKey("at", { x: 1 }, { ttlMs: 5_000 });
 const { value: gameValue, position: gamePosition } = await game.value();
 expectType<Equal<typeof gameValue, { score: number; at?: { x: number } | undefined } | undefined>>();
 expectType<Equal<typeof gamePosition, string>>();
 await server.channel("board").patch({ anything: 1 });
-await server.channel("board").set("anyone", [1]);
+await server.channel("board").setKey("anyone", [1]);
 // @ts-expect-error: the member has another type
 await game.patch({ score: "2" });
 // @ts-expect-error: no such member
-await game.set("name", "x");
+await game.setKey("name", "x");
 // @ts-expect-error: the member has another type
-await game.set("score", "x");
+await game.setKey("score", "x");
 // @ts-expect-error: no state channel, so it has no value
 await server.channel("lobby").value();
 // @ts-expect-error: no state channel, so there is nothing to patch

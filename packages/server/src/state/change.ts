@@ -3,8 +3,9 @@
  * They are told as little as says it exactly: the publisher's own patch where that is what happened, else the patch
  * from the value before, else, where RFC 7396 has no words for the change, the whole value.
  */
+
+import { applyPatch, isObject, patchBetween, setMember } from "@tidewire/protocol/merge-patch";
 import { type Expiries, encodeJson, keptExpiries, StateDocument } from "./document.ts";
-import { applyPatch, isObject, patchBetween, setMember } from "./merge-patch.ts";
 
 export type Change =
 	/** The whole new value, or with `key` that of one member; `text` is the publisher's own. */

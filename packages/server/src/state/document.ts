@@ -3,8 +3,9 @@
  * that the broker keeps of both. A record is one line of JSON about the value, then the value's text, so that the text
  * can be cut out without reading it. Immutable.
  */
+
+import { applyPatch, isObject } from "@tidewire/protocol/merge-patch";
 import { MAX_NESTING, nestsDeeper } from "@tidewire/protocol/server";
-import { applyPatch, isObject } from "./merge-patch.ts";
 
 /** When members expire, milliseconds since 1970. */
 export type Expiries = ReadonlyMap<string, number>;

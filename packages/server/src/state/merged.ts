@@ -1,7 +1,7 @@
 /** What a run of a state channel's entries comes to, for a subscriber that did not take them one by one. Pure. */
 import type { Entry } from "@tidewire/broker";
+import { applyPatch, composePatches } from "@tidewire/protocol/merge-patch";
 import { decodeJson, encodeJson } from "./document.ts";
-import { applyPatch, composePatches } from "./merge-patch.ts";
 
 /** One message instead of many: a patch of what the subscriber has, or the value after the last entry. */
 export interface Merged {

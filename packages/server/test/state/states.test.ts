@@ -4,11 +4,11 @@
  */
 import { type Broker, createMemoryCluster, type Entry, type MemoryCluster } from "@tidewire/broker";
 import { type ChannelRoute, channel, compileChannels, contract } from "@tidewire/contract";
+import { applyPatch } from "@tidewire/protocol/merge-patch";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
 import type { Change } from "../../src/state/change.ts";
 import { decodeJson, encodeJson } from "../../src/state/document.ts";
-import { applyPatch } from "../../src/state/merge-patch.ts";
 import { type Changed, type StateChange, States } from "../../src/state/states.ts";
 
 /** A clock that is moved by hand, and its timers. */

@@ -1,7 +1,8 @@
 /**
  * JSON Merge Patch (RFC 7396): applying one, making one of two, and making one from a value to another. Pure; nothing
  * that is given is changed, and what a patch leaves alone is shared. Only own members exist, so `__proto__` is a name
- * like any other. Recursion goes as deep as the values, whose depth `document.ts` bounds.
+ * like any other. Recursion goes as deep as the values and patches, whose
+ * depth those who call bound.
  *
  * What RFC 7396 cannot say is that a member becomes null, or that an object becomes another one without its members
  * being named. Where it would take that, there is no patch (undefined), and the whole value has to be sent.

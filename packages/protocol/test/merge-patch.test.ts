@@ -1,7 +1,7 @@
 /** RFC 7396, and what is made of it: one patch of two, a patch from value to value. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { applyPatch, composePatches, patchBetween } from "../../src/state/merge-patch.ts";
+import { applyPatch, composePatches, patchBetween } from "../src/merge-patch.ts";
 
 describe("applying a patch (RFC 7396 appendix A)", () => {
 	it.each([
