@@ -1,5 +1,5 @@
 /** What a channel amounts to: kept together with the entry it belongs to, as long as the epoch lives. */
-import type { Broker } from "../broker.ts";
+import type { Broker, Snapshot } from "../broker.ts";
 import { bytesOf, claim, json, KEEP, Listening, publish, read, refused, same, textOf } from "./claims.ts";
 import type { CaseTable } from "./subject.ts";
 
@@ -175,9 +175,17 @@ export const snapshotCases: CaseTable = {
 	},
 	"a snapshot and its offset belong together, also while others publish": async ({ broker, node }) => {
 		const other = await node();
-		const published = TEN.map((value) => publish(broker, "a", value, { snapshot: bytesOf(value) }));
-		const seen = await Promise.all(TEN.map(() => other.snapshot("a")));
-		const offsets = (await Promise.all(published)).map((position) => position.offset);
+		const offsets: number[] = [];
+		const publishing = (async () => {
+			for (const value of TEN) {
+				offsets.push((await publish(broker, "a", value, { snapshot: bytesOf(value) })).offset);
+			}
+		})();
+		const seen: Snapshot[] = [];
+		for (let turn = 0; turn < 30; turn++) {
+			seen.push(await other.snapshot("a"));
+		}
+		await publishing;
 		for (const { head, offset, data } of [...seen, await other.snapshot("a")]) {
 			same(offset ?? 0, head, "every entry has a snapshot, so the newest is the head's");
 			same(textOf(data), offset === undefined ? undefined : TEN[offsets.indexOf(offset)], `snapshot at ${offset}`);
@@ -186,8 +194,10 @@ export const snapshotCases: CaseTable = {
 	"when an entry is told its snapshot can be read": async ({ broker, node }) => {
 		const here = new Listening(await node());
 		await here.broker.subscribe("a");
-		void publish(broker, "a", "1", { snapshot: bytesOf("one") });
-		const [entry] = await here.entries("a", 1);
-		same(await newest(here.broker, "a"), [entry!.offset, "one"], "snapshot");
+		const readWhenTold = async (): Promise<void> => {
+			const [entry] = await here.entries("a", 1);
+			same(await newest(here.broker, "a"), [entry!.offset, "one"], "snapshot");
+		};
+		await Promise.all([readWhenTold(), publish(broker, "a", "1", { snapshot: bytesOf("one") })]);
 	},
 };
