@@ -7,7 +7,7 @@
  */
 import type { Entry, Page, ReadOptions, Retention } from "./broker.ts";
 import type { Subscription } from "./memory-node.ts";
-import { weigh } from "./record.ts";
+import { weigh } from "./slab-record.ts";
 import type { RecordOwner, SlabStore } from "./slab-store.ts";
 
 /** How long epoch and head outlive the last entry. */

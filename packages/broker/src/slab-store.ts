@@ -11,6 +11,7 @@
  * Nobody outside sees a slab's memory: what is read is copied.
  */
 import type { Entry } from "./broker.ts";
+import { Slab } from "./slab.ts";
 import {
 	dataLengthAt,
 	lengthAt,
@@ -23,8 +24,7 @@ import {
 	ttlAt,
 	weightAt,
 	writeRecord,
-} from "./record.ts";
-import { Slab } from "./slab.ts";
+} from "./slab-record.ts";
 
 /** A position is `number of the slab * STRIDE + place in the slab`: a small integer up to 2 GiB, exact beyond. */
 const STRIDE = 2 ** 20;

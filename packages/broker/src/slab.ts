@@ -1,6 +1,6 @@
 /**
  * One piece of memory that records are written into, one behind the other. It is never written twice in the same
- * place while a record in it lives, and it knows how many of its bytes do; what a record is, `record.ts` knows, and
+ * place while a record in it lives, and it knows how many of its bytes do; what a record is, `slab-record.ts` knows, and
  * which slabs there are, `slab-store.ts`.
  */
 export class Slab {

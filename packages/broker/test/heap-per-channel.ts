@@ -1,27 +1,202 @@
-/** Prints what a channel with one message takes in the memory broker. Run with --expose-gc. */
-import { createMemoryBroker } from "../src/index.ts";
+/**
+ * Weighs and times the memory broker: what a channel without messages takes, what a kept message takes, and what a
+ * publish costs with few channels and with many. Each subject has a process of its own, so that what one leaves behind
+ * is not found in another's figures. On a quiet machine:
+ *
+ *     node --expose-gc --conditions=tidewire-source packages/broker/test/heap-per-channel.ts [subject …]
+ */
+import { spawnSync } from "node:child_process";
+import { createMemoryBroker, type MemoryBroker } from "../src/index.ts";
 
 const CHANNELS = 100_000;
-const retention = { messages: 1_000, bytes: 1024 * 1024, ageMs: 600_000 };
-const data = new TextEncoder().encode('{"lat":40.7128,"lng":-74.006,"eta":"3 m"}');
+const RETENTION = { messages: 100, bytes: 1024 * 1024, ageMs: 600_000 };
+const NOTHING = { messages: 0, bytes: 0, ageMs: 0 };
+const MESSAGE = new TextEncoder().encode(`{"p":"${"x".repeat(122)}"}`);
 
-function used(): number {
+interface Used {
+	readonly heap: number;
+	readonly resident: number;
+}
+
+function used(): Used {
 	globalThis.gc?.();
-	const { heapUsed, arrayBuffers } = process.memoryUsage();
-	return heapUsed + arrayBuffers;
+	globalThis.gc?.();
+	const { heapUsed, external, rss } = process.memoryUsage();
+	return { heap: heapUsed + external, resident: rss };
 }
 
-const broker = createMemoryBroker();
-const before = used();
-const startMs = performance.now();
-for (let channel = 0; channel < CHANNELS; channel++) {
-	await broker.publish(`order_${channel}`, { data: new Uint8Array(data), encoding: "json" }, { retention });
+function printEach(what: string, count: number, before: Used): void {
+	const { heap, resident } = used();
+	const each = (bytes: number): string => `${(bytes / count).toFixed(0)}`.padStart(5);
+	console.log(
+		`${what.padEnd(64)} heap and external ${each(heap - before.heap)} B, resident ${each(resident - before.resident)} B`,
+	);
 }
-const tookMs = performance.now() - startMs;
-const { channels, logBytes } = broker.stats();
-const bytes = (used() - before) / channels;
-console.log(
-	`${channels} channels, ${data.byteLength} bytes each: ${bytes.toFixed(0)} bytes of heap a channel ` +
-		`(charged ${(logBytes / channels).toFixed(0)}), ${((tookMs * 1_000) / channels).toFixed(2)} µs a publish`,
-);
-await broker.close();
+
+/** So that the garbage of the measured work finds a young generation that has grown already. */
+async function warmUp(): Promise<void> {
+	const broker = createMemoryBroker();
+	const names = nameChannels(1_000);
+	await subscribeTo(broker, names);
+	for (let turn = 0; turn < 300_000; turn++) {
+		await publishOne(broker, names[turn % names.length]!);
+	}
+	await broker.close();
+}
+
+/** The names exist before anything is weighed: they belong to whoever subscribes. */
+function nameChannels(count: number): string[] {
+	return Array.from({ length: count }, (_, index) => JSON.parse(`"order_${index}"`) as string);
+}
+
+async function subscribeTo(broker: MemoryBroker, names: readonly string[]): Promise<{ told: number }> {
+	const heard = { told: 0 };
+	broker.listen({
+		entries: (_channel, _epoch, entries) => {
+			heard.told += entries.length;
+		},
+		reset: () => {},
+	});
+	for (const name of names) {
+		await broker.subscribe(name);
+	}
+	return heard;
+}
+
+async function publishOne(broker: MemoryBroker, name: string, retention = RETENTION): Promise<void> {
+	await broker.publish(name, { data: new Uint8Array(MESSAGE), encoding: "json" }, { retention });
+}
+
+/** Numbers that look random, the same in every run. */
+function createDice(): (sides: number) => number {
+	let state = 1;
+	return (sides) => {
+		state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+		return Math.floor((state / 2 ** 32) * sides);
+	};
+}
+
+async function timePublish(channels: number, retention: typeof RETENTION): Promise<string> {
+	const names = nameChannels(channels);
+	const broker = createMemoryBroker();
+	const heard = await subscribeTo(broker, names);
+	const dice = createDice();
+	const publications = 500_000;
+	const run = async (count: number): Promise<number> => {
+		const before = process.cpuUsage();
+		for (let turn = 0; turn < count; turn++) {
+			void publishOne(broker, names[dice(channels)]!, retention);
+			if (turn % 1_000 === 999) {
+				await undefined;
+			}
+		}
+		const { user, system } = process.cpuUsage(before);
+		return (user + system) / count;
+	};
+	await run(publications / 2);
+	const µs = await run(publications);
+	if (heard.told !== publications * 1.5) {
+		throw new Error(`${heard.told} entries were told`);
+	}
+	await broker.close();
+	return µs.toFixed(2);
+}
+
+const subjects: Readonly<Record<string, () => Promise<void>>> = {
+	empty: async () => {
+		const names = nameChannels(CHANNELS);
+		const broker = createMemoryBroker();
+		await warmUp();
+		const before = used();
+		await subscribeTo(broker, names);
+		printEach(`a channel with a subscriber, nothing kept (of ${CHANNELS})`, names.length, before);
+	},
+	counted: async () => {
+		const names = nameChannels(CHANNELS);
+		const broker = createMemoryBroker();
+		await warmUp();
+		const before = used();
+		for (const name of names) {
+			await publishOne(broker, name, NOTHING);
+		}
+		printEach(`a channel that counts, nobody subscribed (of ${CHANNELS})`, names.length, before);
+	},
+	one: async () => {
+		const names = nameChannels(CHANNELS);
+		const broker = createMemoryBroker();
+		await subscribeTo(broker, names);
+		await warmUp();
+		const before = used();
+		for (const name of names) {
+			await publishOne(broker, name);
+		}
+		printEach(`a kept message of ${MESSAGE.length} bytes, one a channel`, names.length, before);
+	},
+	many: async () => {
+		const names = nameChannels(CHANNELS / 100);
+		const broker = createMemoryBroker({ maxLogBytes: 2 ** 30 });
+		await subscribeTo(broker, names);
+		await warmUp();
+		const before = used();
+		for (let turn = 0; turn < RETENTION.messages; turn++) {
+			for (const name of names) {
+				await publishOne(broker, name);
+			}
+		}
+		printEach(`the same, ${RETENTION.messages} a channel`, names.length * RETENTION.messages, before);
+	},
+	holes: async () => {
+		// Half of the channels keep 100 messages, half keep one, and all are as busy: two thirds of the slabs are holes.
+		const names = nameChannels(2_000);
+		const broker = createMemoryBroker({ maxLogBytes: 2 ** 30 });
+		await subscribeTo(broker, names);
+		await warmUp();
+		const before = used();
+		const dice = createDice();
+		for (let turn = 0; turn < 1_000_000; turn++) {
+			const channel = dice(names.length);
+			await publishOne(broker, names[channel]!, channel % 2 === 0 ? RETENTION : { ...RETENTION, messages: 1 });
+		}
+		printEach("the same where others come and go", (names.length / 2) * (RETENTION.messages + 1), before);
+	},
+	longest: async () => {
+		// Many small messages in slabs that must be cleaned, and the one publish that took longest.
+		const names = nameChannels(10_000);
+		const broker = createMemoryBroker({ maxLogBytes: 2 ** 30 });
+		const dice = createDice();
+		const took = new Float64Array(1_000_000);
+		for (let turn = 0; turn < took.length; turn++) {
+			const name = names[dice(names.length)]!;
+			const startMs = performance.now();
+			void publishOne(broker, name, { ...RETENTION, messages: 1 + dice(100) });
+			took[turn] = performance.now() - startMs;
+			if (turn % 1_000 === 999) {
+				await undefined;
+			}
+		}
+		took.sort();
+		const at = (part: number): string => `${(took[Math.ceil(part * took.length) - 1]! * 1_000).toFixed(1)} µs`;
+		console.log(
+			`a publish while slabs are cleaned: median ${at(0.5)}, 99.9 % ${at(0.999)}, 99.99 % ${at(0.9999)}, longest ${at(1)}`,
+		);
+	},
+	publish: async () => {
+		for (const channels of [100, 1_000, 10_000, 100_000]) {
+			const kept = await timePublish(channels, { ...RETENTION, messages: 10 });
+			const counted = await timePublish(channels, NOTHING);
+			console.log(
+				`${channels} channels with a subscriber each: ${kept} µs of CPU a publish, ${counted} µs where nothing is kept`,
+			);
+		}
+	},
+};
+
+const [, script, ...asked] = process.argv;
+const only = asked.length === 1 ? subjects[asked[0]!] : undefined;
+if (only !== undefined) {
+	await only();
+	process.exit();
+}
+for (const subject of asked.length === 0 ? Object.keys(subjects) : asked) {
+	spawnSync(process.execPath, [...process.execArgv, script!, subject], { stdio: "inherit" });
+}

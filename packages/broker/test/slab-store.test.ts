@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Entry } from "../src/broker.ts";
-import { weigh } from "../src/record.ts";
+import { weigh } from "../src/slab-record.ts";
 import { type RecordOwner, SlabStore } from "../src/slab-store.ts";
 
 const SLAB_BYTES = 640;

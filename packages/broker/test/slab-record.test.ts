@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { Entry } from "../src/broker.ts";
+import { Slab } from "../src/slab.ts";
 import {
 	dataLengthAt,
 	lengthAt,
@@ -11,8 +12,7 @@ import {
 	weigh,
 	weightAt,
 	writeRecord,
-} from "../src/record.ts";
-import { Slab } from "../src/slab.ts";
+} from "../src/slab-record.ts";
 
 const text = fc.oneof(
 	fc.string({ maxLength: 40 }),
