@@ -82,7 +82,12 @@ export function loadAbsent(): string | undefined {
 	if (process.platform !== "linux") {
 		return "the load client needs Linux (epoll, /proc)";
 	}
-	return spawnSync("gcc", ["--version"]).status === 0 ? undefined : "the load client needs gcc";
+	if (spawnSync("gcc", ["--version"]).status !== 0) {
+		return "the load client needs gcc";
+	}
+	// Only preprocessed: whether the header is there.
+	const zlib = spawnSync("gcc", ["-E", "-x", "c", "-"], { input: "#include <zlib.h>\n" }).status === 0;
+	return zlib ? undefined : "the load client needs zlib's headers (Debian: zlib1g-dev)";
 }
 
 /** The compiled client, by what it is compiled from. */
@@ -103,7 +108,7 @@ function compiled(): string {
 			encoding: "utf8",
 		});
 		if (status !== 0) {
-			throw new Error(`the load client does not compile (it needs zlib's headers, Debian's zlib1g-dev): ${stderr}`);
+			throw new Error(`the load client does not compile: ${stderr}`);
 		}
 		renameSync(own, program);
 	}

@@ -14,6 +14,7 @@ import { pinned } from "./process.ts";
 import { type Absent, type Measurement, printTable, save } from "./result.ts";
 import type { Options, Subject } from "./subject.ts";
 import { SUBJECTS } from "./subjects/index.ts";
+import type { System } from "./systems/system.ts";
 
 const { values, positionals } = parseArgs({
 	allowPositionals: true,
@@ -62,20 +63,28 @@ function optionsOf({ defaults, quick }: Subject): Options {
 
 async function measure(subject: Subject): Promise<Measurement> {
 	const absent: Absent[] = [];
-	const systems = chosenSystems.filter((system) => subject.systems.includes(system));
-	const here = systems.filter((system) => {
+	const wanted = chosenSystems.filter((system) => subject.systems.includes(system));
+	const here = wanted.filter((system) => {
 		const reason = system.absent();
 		if (reason !== undefined) {
 			absent.push({ system: system.name, reason });
 		}
 		return reason === undefined;
 	});
-	for (const { name } of subject.systems.filter((system) => !systems.includes(system))) {
+	for (const { name } of subject.systems.filter((system) => !wanted.includes(system))) {
 		absent.push({ system: name, reason: "left out by --systems" });
 	}
+	let systems: readonly System[] = here;
 	return subject.run(optionsOf(subject), {
-		systems: here,
+		get systems() {
+			return systems;
+		},
 		absent,
+		drop: (failed, reason) => {
+			systems = systems.filter((system) => system !== failed);
+			absent.push({ system: failed.name, reason: `failed: ${reason}` });
+			process.exitCode = 1;
+		},
 		say: (text) => process.stderr.write(`  ${text}\n`),
 	});
 }

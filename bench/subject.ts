@@ -14,6 +14,8 @@ export interface Bench {
 	/** The subject's systems that are here and were not left out, in their order. */
 	readonly systems: readonly System[];
 	readonly absent: readonly Absent[];
+	/** It failed: from here on it is not among `systems` but `absent`. */
+	drop(system: System, reason: string): void;
 	/** Progress, for whoever waits. */
 	say(text: string): void;
 }
@@ -97,21 +99,22 @@ export class Taken<F> {
 	}
 }
 
-/** Measures each case of each system, the systems in turn within a round. */
+/** Measures each case of each system, the systems in turn within a round. What fails is dropped, and said to be. */
 export async function inTurn<F>(
-	{ systems, say }: Bench,
+	bench: Bench,
 	rounds: number,
 	cases: readonly string[],
-	measure: (name: string, system: System) => Promise<F | undefined>,
+	measure: (name: string, system: System) => Promise<F>,
 ): Promise<Taken<F>> {
 	const taken = new Taken<F>();
 	for (let index = 1; index <= rounds; index++) {
 		for (const name of cases) {
-			for (const system of systems) {
-				say(`round ${index} of ${rounds}: ${name}, ${system.name}`);
-				const figures = await measure(name, system);
-				if (figures !== undefined) {
-					taken.add(name, system.name, figures);
+			for (const system of bench.systems) {
+				bench.say(`round ${index} of ${rounds}: ${name}, ${system.name}`);
+				try {
+					taken.add(name, system.name, await measure(name, system));
+				} catch (error) {
+					bench.drop(system, `${name}: ${error instanceof Error ? error.message : String(error)}`);
 				}
 			}
 		}

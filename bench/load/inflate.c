@@ -1,7 +1,6 @@
 /* permessage-deflate (RFC 7692 §7.2.2), as any client decodes it: one zlib stream a connection, reset where so agreed. */
 #include "load.h"
 
-#if __has_include(<zlib.h>)
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -39,18 +38,3 @@ const unsigned char *inflate_message(struct inflater *inflater, const unsigned c
 	if (reset) inflateReset(stream);
 	return inflater->out;
 }
-#else
-#include <stdlib.h>
-
-struct inflater *inflater_create(void)
-{
-	return NULL;
-}
-
-const unsigned char *inflate_message(struct inflater *inflater, const unsigned char *payload, size_t size, bool reset,
-				     size_t *inflated)
-{
-	(void)inflater, (void)payload, (void)size, (void)reset, (void)inflated;
-	abort();
-}
-#endif

@@ -42,7 +42,7 @@ function someStalled(system: System, { clients = 1, stalled = 1, megabytes = 1, 
 		await load.open(port, 1, "publisher", speech.publisher(CHANNEL));
 		const before = await calm(load, system, clients, seconds);
 		await load.stall(stalled);
-		await settled(process, system.inside);
+		await settled(process, system.collects);
 		const watch = new Watch(process, 250);
 		try {
 			await load.script([{ payload: speech.publish(CHANNEL, position(MESSAGE_BYTES)) }], "plain");
@@ -72,7 +72,7 @@ function allStalled(system: System, { clients = 1, rate = 1, minuteSeconds = 1 }
 		await load.open(port, 1, "publisher", speech.publisher(CHANNEL));
 		const pace = { channels: 1, rate, seconds: minuteSeconds, subscribers: READERS, data: position() };
 		await load.script(evenly(speech, pace), "plain");
-		await settled(process, system.inside);
+		await settled(process, system.collects);
 		const watch = new Watch(process, 1_000, MAX_RESIDENT_MB);
 		try {
 			const figures = await load.paced({ warmMs: 0 }).catch(() => undefined);

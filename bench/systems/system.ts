@@ -21,9 +21,10 @@ export interface Settings {
 export interface System {
 	readonly name: string;
 	readonly speech: Speech;
-	/** Whether it publishes from within when it is told to, and collects garbage: the programs in `servers/`. */
+	/** Whether it publishes from within when it is told to (`servers/control.ts`). */
 	readonly inside: boolean;
-	readonly compresses: boolean;
+	/** Whether it collects its garbage when it is told to. */
+	readonly collects: boolean;
 	/** The reason; undefined where it is here. */
 	absent(): string | undefined;
 	start(settings?: Settings): Promise<Running>;

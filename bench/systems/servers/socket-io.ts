@@ -14,7 +14,7 @@ interface Io {
 	to(room: string): { emit(event: string, data: unknown): void };
 }
 interface IoSocket {
-	readonly handshake: { readonly query: { readonly channel?: string | readonly string[] } };
+	readonly handshake: { readonly query: { readonly channels?: string } };
 	join(room: string): void;
 	on(event: "publish", listener: (channel: string, data: unknown) => void): void;
 }
@@ -24,7 +24,7 @@ const { Server } = require("socket.io") as SocketIo;
 const http = createServer();
 const io = new Server(http, { transports: ["websocket"], serveClient: false });
 io.on("connection", (socket) => {
-	for (const channel of [socket.handshake.query.channel ?? []].flat()) {
+	for (const channel of socket.handshake.query.channels?.split(",") ?? []) {
 		socket.join(channel);
 	}
 	socket.on("publish", (channel, data) => io.to(channel).emit("message", data));

@@ -26,8 +26,12 @@ server.on("connection", (client, { url = "" }) => {
 	for (const name of names) {
 		const subscribers = channels.get(name) ?? new Set();
 		channels.set(name, subscribers.add(client));
-		client.on("close", () => subscribers.delete(client));
 	}
+	client.on("close", () => {
+		for (const name of names) {
+			channels.get(name)?.delete(client);
+		}
+	});
 });
 http.listen({ port: 0, host: "127.0.0.1", backlog: 4_096 }, () =>
 	serve(
