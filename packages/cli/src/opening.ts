@@ -6,11 +6,13 @@ export interface Opening {
 	/** The config file, where there was one. */
 	readonly file: string | undefined;
 	readonly settings: Config;
+	/** Where channels live, where that is known; undefined for a broker of the config's own. */
+	readonly broker?: string | undefined;
 	/** The certificate's file, where there is TLS. */
 	readonly certificate?: string | undefined;
 }
 
-export function describeOpening({ url, file, settings, certificate }: Opening): readonly string[] {
+export function describeOpening({ url, file, settings, broker, certificate }: Opening): readonly string[] {
 	const connect = `${url.replace(/^http/, "ws")}${settings.path ?? "/connect"}`;
 	return [
 		`Tidewire listens on ${url}`,
@@ -19,7 +21,7 @@ export function describeOpening({ url, file, settings, certificate }: Opening): 
 			? []
 			: [`TLS: ${certificate}, read again at SIGHUP and when it changes; connections stay`]),
 		file === undefined ? "No config file: channels of any name, no actions" : `Config: ${file}`,
-		...(settings.broker === undefined ? ["Broker: memory, so messages end with this process"] : []),
+		...(broker === undefined ? [] : [broker]),
 		describeAccess(settings),
 	];
 }

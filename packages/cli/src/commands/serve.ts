@@ -5,9 +5,10 @@
 import { once } from "node:events";
 import { createServer, type Log, type TidewireServer } from "@tidewire/server";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { type BrokerChoice, describeBroker, openBroker, readBrokerUrl } from "../broker-url.ts";
 import { CertificateFiles, type CertificateUser } from "../certificate-files.ts";
 import { type Config, loadConfig } from "../config.ts";
-import { CliError } from "../error.ts";
+import { CliError, wordsOf } from "../error.ts";
 import { describeOpening } from "../opening.ts";
 import type { Terminal, Tone } from "../terminal.ts";
 
@@ -15,7 +16,7 @@ interface ServeOptions {
 	readonly config?: string;
 	readonly host: string;
 	readonly port: number;
-	readonly broker?: string;
+	readonly broker?: BrokerChoice;
 	readonly apiKey?: string;
 	readonly tlsCert?: string;
 	readonly tlsKey?: string;
@@ -23,6 +24,8 @@ interface ServeOptions {
 	readonly drain: number;
 	readonly dev?: boolean;
 }
+
+const MEMORY: BrokerChoice = { kind: "memory" };
 
 export function serveCommand(terminal: Terminal): Command {
 	return new Command("serve")
@@ -33,7 +36,7 @@ export function serveCommand(terminal: Terminal): Command {
 		)
 		.option("--host <address>", "where to listen", "127.0.0.1")
 		.option("--port <number>", "0 for any free port", readPort, 7400)
-		.option("--broker <url>", "where channels live: memory", readBroker)
+		.option("--broker <url>", "where channels live: memory or sqlite:PATH", readBroker)
 		.option("--workers <number>", "processes that share the port: 1", readWorkers)
 		.addOption(new Option("--api-key <key>", "a bearer token whose holder may do everything").env("TIDEWIRE_API_KEY"))
 		.option(
@@ -48,7 +51,9 @@ export function serveCommand(terminal: Terminal): Command {
 
 async function serve(terminal: Terminal, options: ServeOptions): Promise<void> {
 	const { file, config } = await loadConfig(options.config);
-	const { contract, ...fromFile } = config;
+	const { contract, broker: ownBroker, ...fromFile } = config;
+	// The flag outweighs the file; without either it is memory.
+	const choice = options.broker ?? (ownBroker === undefined ? MEMORY : undefined);
 	const settings: Config = {
 		...fromFile,
 		...(options.apiKey === undefined ? {} : { apiKey: options.apiKey }),
@@ -64,13 +69,20 @@ async function serve(terminal: Terminal, options: ServeOptions): Promise<void> {
 
 	const files = certificateFiles(options);
 	const tls = await files?.read();
-	const server = createServer(contract, settings);
+	const broker = choice === undefined ? ownBroker : await openBroker(choice);
+	const server = createServer(contract, { ...settings, ...(broker === undefined ? {} : { broker }) });
 	const { url } = await server.listen({
 		host: options.host,
 		port: options.port,
 		...(tls === undefined ? {} : { tls }),
 	});
-	for (const line of describeOpening({ url, file, settings, certificate: options.tlsCert })) {
+	for (const line of describeOpening({
+		url,
+		file,
+		settings,
+		broker: choice && describeBroker(choice),
+		certificate: options.tlsCert,
+	})) {
 		terminal.print(line);
 	}
 	if (files !== undefined) {
@@ -135,11 +147,12 @@ function readSeconds(text: string): number {
 	return Number(text);
 }
 
-function readBroker(text: string): string {
-	if (text !== "memory") {
-		throw new InvalidArgumentError("Brokers other than memory are not in this version.");
+function readBroker(text: string): BrokerChoice {
+	try {
+		return readBrokerUrl(text);
+	} catch (error) {
+		throw new InvalidArgumentError(wordsOf(error));
 	}
-	return text;
 }
 
 function readWorkers(text: string): number {
