@@ -8,6 +8,7 @@ import { benchCommand } from "./commands/bench.ts";
 import { pubCommand } from "./commands/pub.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { subCommand } from "./commands/sub.ts";
+import { verifyCommand } from "./commands/verify.ts";
 import { CliError, EXIT, wordsOf } from "./error.ts";
 import { openTerminal, type Terminal } from "./terminal.ts";
 
@@ -30,7 +31,13 @@ export async function run(argv: readonly string[]): Promise<number> {
 }
 
 function program(terminal: Terminal): Command {
-	const commands = [serveCommand(terminal), subCommand(terminal), pubCommand(terminal), benchCommand(terminal)];
+	const commands = [
+		serveCommand(terminal),
+		subCommand(terminal),
+		pubCommand(terminal),
+		verifyCommand(terminal),
+		benchCommand(terminal),
+	];
 	const tidewire = new Command("tidewire")
 		.description("Self-hosted realtime messaging")
 		.version(readVersion(), "-v, --version")
