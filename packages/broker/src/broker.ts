@@ -76,7 +76,9 @@ export interface PublishOptions {
 	/**
 	 * When to append, milliseconds since 1970 by the broker's clock; a time that has passed means now. Until then the
 	 * publication is kept at `durability`. Not together with `ifPosition` or `snapshot`. A repeat of its idempotency key
-	 * is recognised from the moment it is accepted.
+	 * is recognised from the moment it is accepted, and answered `scheduled` before and after its time. The publishes
+	 * that wait are appended to a channel in the order of their times, those of one time in the order of acceptance, to
+	 * the epoch of that moment; `timeMs` is then, and `ttlMs` counts from then.
 	 */
 	readonly atMs?: number;
 }
@@ -86,7 +88,7 @@ export type PublishResult =
 			readonly status: "accepted";
 			readonly position: Position;
 			readonly duplicate: boolean;
-			/** How many nodes were told, or undefined where the broker cannot say (or it is a duplicate). */
+			/** How many nodes, the publisher's included, were told, or undefined where the broker cannot say (or it is a duplicate). */
 			readonly told?: number;
 	  }
 	/** Kept until `atMs`. */
@@ -161,8 +163,9 @@ export interface Broker {
 	/** Reads the channel's newest snapshot. */
 	snapshot(channel: string): Promise<Snapshot>;
 	/**
-	 * Names of the channels that have a log (an epoch that is still alive) or subscribers on any node, in ascending order
-	 * of their UTF-16 units, up to `limit`. Fewer than `limit` say that there are no more.
+	 * Names of the channels that something was published to in an epoch that is still alive, or that have subscribers on
+	 * any node, ascending, up to `limit`. Fewer than `limit` say that there are no more. Order and `after` are those of
+	 * UTF-16 units or of UTF-8 bytes, whichever the store has: they differ only beyond U+D7FF.
 	 */
 	channels(options: ChannelsOptions): Promise<readonly string[]>;
 	/** Small records with an expiry: sessions, idempotent replies, leases. */
@@ -180,7 +183,7 @@ export interface Records {
 	delete(key: string): Promise<void>;
 	/**
 	 * Compare-and-set: where the present value is `expected` (undefined: there is none), puts `value` in its place
-	 * (undefined: deletes it). Whether it was.
+	 * (undefined: deletes it, and `ttlMs` does not matter). Whether it held. The time starts anew where it did.
 	 */
 	replace(
 		key: string,
@@ -188,7 +191,7 @@ export interface Records {
 		value: Uint8Array | undefined,
 		ttlMs: number,
 	): Promise<boolean>;
-	/** The live records whose keys begin with `prefix`, ascending by key, from after `after` on, up to `limit`. */
+	/** The live records whose keys begin with `prefix`, ascending by key as channels are, after `after`, up to `limit`. */
 	list(prefix: string, options: { readonly after?: string; readonly limit: number }): Promise<readonly KeyedRecord[]>;
 }
 
