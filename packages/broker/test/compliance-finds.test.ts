@@ -3,7 +3,8 @@ import { expect, it } from "vitest";
 import type { Broker } from "../src/broker.ts";
 import { brokerCompliance } from "../src/compliance.ts";
 import { createMemoryCluster } from "../src/memory-broker.ts";
-import { type Breaking, BUGS } from "./broken-brokers.ts";
+import type { Breaking } from "./broken/breaking.ts";
+import { BUGS } from "./broken-brokers.ts";
 import { FakeClock } from "./fake-clock.ts";
 
 /** Runs the suite on memory brokers broken in one way, and gives the titles of the cases that failed. */
