@@ -3,10 +3,10 @@
  * every node of the same cluster at once. An accepted publish survives nothing (`durability: "memory"`), and a new
  * process starts under new epochs, which is how clients learn that the old log is gone.
  *
- * Everything happens inside the call, but what is scheduled: that waits for one timer. An append is told to the subscribed nodes before `publish` returns its promise;
- * a publish made from inside a listener is appended at once and told when the telling under way is done, so that all
- * nodes hear one order. `publish` takes the data over: the caller must not change it afterwards. A small view of a
- * large buffer is copied, as it would keep all of the buffer.
+ * Everything happens inside the call, but what is scheduled: that waits for one timer. An append is told to the
+ * subscribed nodes before `publish` returns its promise; a publish made from inside a listener is appended at once and
+ * told when the telling under way is done, so that all nodes hear one order. `publish` takes the data over: the caller
+ * must not change it afterwards. A small view of a large buffer is copied, as it would keep all of the buffer.
  */
 import { checkChannel, checkChannels, checkPublish, checkRead } from "./admission.ts";
 import type {
@@ -40,7 +40,10 @@ export interface MemoryBrokerOptions {
 	readonly every?: (intervalMs: number, task: () => void) => () => void;
 	/** Calls `task` once after `delayMs`, unless the returned function was called. Default: a timer, likewise. */
 	readonly after?: After;
-	/** How much all logs, their snapshots included, may take together. More where long histories must survive many channels. Default: 256 MiB. */
+	/**
+	 * How much all logs, their snapshots included, may take together. More where long histories must survive many
+	 * channels. Default: 256 MiB.
+	 */
 	readonly maxLogBytes?: number;
 	/** In what pieces the logs' memory is taken, at most 1 MiB; for tests. Default: a 128th of `maxLogBytes`. */
 	readonly slabBytes?: number;
