@@ -5,8 +5,9 @@
  *   --quick             small numbers: whether it works, not what it costs
  *   --systems a,b       these systems only
  *   --rounds 3 …        any option of the subjects by its name (`--list` has them)
- *   --results FOLDER    where to write; default: bench/results. --no-save: nowhere
+ *   --results FOLDER    where to write; default: bench/results, from which the report is drawn. --no-save: nowhere
  */
+import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { loadAbsent } from "./load.ts";
@@ -16,6 +17,8 @@ import type { Options, Subject } from "./subject.ts";
 import { SUBJECTS } from "./subjects/index.ts";
 import type { System } from "./systems/system.ts";
 
+const RESULTS = join(import.meta.dirname, "results");
+
 const { values, positionals } = parseArgs({
 	allowPositionals: true,
 	allowNegative: true,
@@ -24,7 +27,7 @@ const { values, positionals } = parseArgs({
 		quick: { type: "boolean", default: false },
 		save: { type: "boolean", default: true },
 		systems: { type: "string" },
-		results: { type: "string", default: join(import.meta.dirname, "results") },
+		results: { type: "string", default: RESULTS },
 		...Object.fromEntries(
 			SUBJECTS.flatMap(({ defaults }) => Object.keys(defaults)).map((name) => [name, { type: "string" } as const]),
 		),
@@ -63,7 +66,7 @@ function optionsOf({ defaults, quick }: Subject): Options {
 
 async function measure(subject: Subject): Promise<Measurement> {
 	const absent: Absent[] = [];
-	const wanted = chosenSystems.filter((system) => subject.systems.includes(system));
+	const wanted = subject.systems.filter((system) => chosenSystems.includes(system));
 	const here = wanted.filter((system) => {
 		const reason = system.absent();
 		if (reason !== undefined) {
@@ -131,4 +134,8 @@ for (const subject of subjects) {
 	if (values.save) {
 		process.stdout.write(`written  ${save(measurement, values.results)}\n`);
 	}
+}
+if (values.save && values.results === RESULTS) {
+	const report = join(import.meta.dirname, "report/run.ts");
+	spawnSync(process.execPath, ["--conditions=tidewire-source", report], { stdio: "inherit" });
 }

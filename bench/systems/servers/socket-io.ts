@@ -19,8 +19,7 @@ interface IoSocket {
 	on(event: "publish", listener: (channel: string, data: unknown) => void): void;
 }
 
-const require = createRequire(join(import.meta.dirname, "../../peers/package.json"));
-const { Server } = require("socket.io") as SocketIo;
+const { Server } = createRequire(join(import.meta.dirname, "../../peers/package.json"))("socket.io") as SocketIo;
 const http = createServer();
 const io = new Server(http, { transports: ["websocket"], serveClient: false });
 io.on("connection", (socket) => {
