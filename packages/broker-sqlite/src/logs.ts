@@ -242,7 +242,7 @@ export class Logs {
 			if (id !== undefined) {
 				this.#delete.run(id);
 				this.#deleteSnapshot.run(id);
-				if (cut < head) {
+				if (cut < head && this.entries.remove(id, head) < head) {
 					this.#putGarbage.run(id, head);
 				}
 			}

@@ -55,7 +55,6 @@ export interface SqliteStats {
 
 /** The file may grow beyond `maxBytes` by this much before publishes are refused: room is made a part at a time. */
 const FILE_SLACK = 1.25;
-const MAKE_ROOM_MS = 5;
 
 /** The data without the large buffer that it may be a small view of (a socket's chunk, a pool). */
 function compact(data: Uint8Array): Uint8Array {
@@ -296,7 +295,7 @@ export class Store {
 			return;
 		}
 		this.#file.database.transact(() => {
-			this.#room.make(this.#options.now(), performance.now() + MAKE_ROOM_MS);
+			this.#room.make(this.#options.now());
 			this.#logs.flush();
 		});
 		this.#settle(true);

@@ -59,11 +59,12 @@ export class Sweep {
 		const endMs = performance.now() + STEP_MS;
 		let isMore = outcomes.removeEnded(nowMs, REMOVED_KEYS) === REMOVED_KEYS;
 		isMore = records.removeEnded(nowMs) === REMOVED_RECORDS || isMore;
+		isMore = this.#sweepLogs(nowMs, endMs) || isMore;
 		let isLeft = room.collect();
 		while (isLeft && performance.now() < endMs) {
 			isLeft = room.collect();
 		}
-		isMore = this.#sweepLogs(nowMs, endMs) || isLeft || isMore;
+		isMore ||= isLeft;
 		return this.#vacuum() || isMore;
 	}
 
