@@ -29,8 +29,6 @@ interface VerifyOptions
 }
 
 const MOST_SEED = 2 ** 32 - 1;
-/** Progress is told once a second in a short run, and no more than about so many times in a long one. */
-const MOST_PROGRESS = 60;
 
 export function verifyCommand(terminal: Terminal): Command {
 	return new Command("verify")
@@ -106,12 +104,16 @@ async function run(terminal: Terminal, url: URL, options: VerifyOptions): Promis
 	const { seconds, publishers, subscribers, channels, channelName, rate, nodes } = options;
 	const about = `${publishers} publishers, ${subscribers} subscribers, ${channels} channels, ${rate} messages/s`;
 	terminal.note(`seed ${seed}: ${about}, ${seconds} s, faults: ${faults.join(", ") || "none"}`, "aside");
-	return verify({
-		...{ url, seconds, publishers, subscribers, channels, channelName, rate, nodes },
-		...{ faults, everySeconds: every, settleSeconds: settle, start, token, record, seed, sdk },
-		stopped: terminal.stopped,
-		progress: tell(terminal, seconds),
-	});
+	try {
+		return await verify({
+			...{ url, seconds, publishers, subscribers, channels, channelName, rate, nodes },
+			...{ faults, everySeconds: every, settleSeconds: settle, start, token, record, seed, sdk },
+			stopped: terminal.stopped,
+			progress: tell(terminal),
+		});
+	} finally {
+		terminal.progress(undefined);
+	}
 }
 
 /** Nodes are stopped only where they were started by this run; connections can be disturbed where a proxy is on the way. */
@@ -119,20 +121,16 @@ function canDo(kind: FaultKind, url: URL, { start, sdk }: VerifyOptions): boolea
 	if (NODE_KINDS.includes(kind)) {
 		return start !== undefined;
 	}
-	return sdk !== true || (url.protocol === "ws:" && kind !== "cut" && kind !== "stall" && kind !== "acks");
+	return sdk !== true || url.protocol === "ws:";
 }
 
-function tell(terminal: Terminal, seconds: number): (progress: Progress) => void {
-	const every = Math.max(1, Math.ceil(seconds / MOST_PROGRESS));
-	return ({ phase, seconds: at, acked, delivered, faults, anomalies }) => {
-		if (at % every === 0 || phase === "settling") {
-			const text = `${at} s: ${acked} acknowledged, ${delivered} delivered, ${faults} faults`;
-			const wrong = anomalies === 0 ? "" : `, ${anomalies} VIOLATIONS`;
-			terminal.note(
-				`${text}${wrong}${phase === "settling" ? ", waiting for the rest" : ""}`,
-				wrong === "" ? "aside" : "error",
-			);
-		}
+function tell(terminal: Terminal): (progress: Progress) => void {
+	return ({ phase, seconds, acked, delivered, faults, anomalies }) => {
+		const wrong = anomalies === 0 ? "" : `, ${anomalies} VIOLATIONS`;
+		const waiting = phase === "settling" ? ", waiting for the rest" : "";
+		terminal.progress(
+			`${seconds} s: ${acked} acknowledged, ${delivered} delivered, ${faults} faults${wrong}${waiting}`,
+		);
 	};
 }
 

@@ -7,7 +7,7 @@ import { CliError, wordsOf } from "../error.ts";
 import { Injector } from "./fault/injector.ts";
 import { freePort, NodeProcess } from "./fault/node-process.ts";
 import { type FaultKind, NODE_KINDS, planFaults } from "./fault/plan.ts";
-import { FaultProxy } from "./fault/proxy.ts";
+import { FaultProxy, type Link } from "./fault/proxy.ts";
 import { pick, type Random, seeded } from "./fault/random.ts";
 import { Judge } from "./judge/judge.ts";
 import type { Verdict } from "./judge/verdict.ts";
@@ -116,7 +116,7 @@ class Run {
 		const injector = new Injector({
 			proxies: this.#proxies,
 			nodes: this.#nodes,
-			localPort: (name) => [...this.#publishers, ...this.#subscribers].find((each) => each.name === name)?.localPort,
+			link: (name) => this.#link(name),
 			record: this.#record,
 			now: this.#now,
 			failed: (error) => this.#failed.reject(new CliError("failure", wordsOf(error), { cause: error })),
@@ -215,6 +215,18 @@ class Run {
 			const via = proxy === undefined ? {} : { via: { host: "127.0.0.1", port: proxy.port } };
 			return { url: own, token: this.#options.token, ...via };
 		});
+	}
+
+	/** The SDK does not tell where its connections come from: there, any of them will do. */
+	#link(client: string): Link | undefined {
+		const clients = [...this.#publishers, ...this.#subscribers];
+		const index = clients.findIndex(({ name }) => name === client);
+		const port = clients[index]?.localPort;
+		if (this.#options.sdk) {
+			const links = this.#proxies.flatMap((proxy) => proxy.links);
+			return links[index % links.length];
+		}
+		return port === undefined ? undefined : this.#proxies.map((proxy) => proxy.link(port)).find((link) => link);
 	}
 
 	/** Also finds out whether there is a server at all. */

@@ -9,8 +9,8 @@ export interface InjectorOptions {
 	readonly proxies: readonly FaultProxy[];
 	/** Those that the run has started; none where it found the deployment running. */
 	readonly nodes: readonly NodeProcess[];
-	/** Where a client's connection comes from at present. */
-	readonly localPort: (client: string) => number | undefined;
+	/** A client's present connection; undefined where it has none. */
+	readonly link: (client: string) => Link | undefined;
 	readonly record: Recorder;
 	readonly now: () => number;
 	/** A node did not come back: the run cannot go on. */
@@ -55,7 +55,7 @@ export class Injector {
 
 	#inject(fault: Fault): void {
 		const { kind, clients, forMs, delayMs, pieceBytes } = fault;
-		const links = clients.flatMap((client) => this.#link(client));
+		const links = clients.flatMap((client) => this.#options.link(client) ?? []);
 		switch (kind) {
 			case "cut":
 				this.#say(fault, `${links.length} connections`);
@@ -122,11 +122,6 @@ export class Injector {
 		} catch (cause) {
 			throw new Error(`a node did not come back: ${wordsOf(cause)}`, { cause });
 		}
-	}
-
-	#link(client: string): readonly Link[] {
-		const port = this.#options.localPort(client);
-		return port === undefined ? [] : this.#options.proxies.flatMap((proxy) => proxy.link(port) ?? []);
 	}
 
 	#say({ kind }: Fault, target: string): void {

@@ -168,9 +168,10 @@ export class WireSubscriber implements Subscriber {
 
 	#delivered({ channel, offset, prev, data }: ChannelMessage): void {
 		const each = this.#following.get(channel);
-		const epoch = each?.position?.epoch ?? "";
+		const { epoch = "", offset: before = 0 } = each?.position ?? {};
 		if (each !== undefined) {
-			each.position = { epoch, offset };
+			// A server that goes back does wrong, and is not asked for all of it again.
+			each.position = { epoch, offset: Math.max(before, offset) };
 		}
 		this.#options.record({
 			t: this.#now,
