@@ -1,12 +1,13 @@
 /** State channels over a real WebSocket: what publishers may ask for, and what they and the application are told. */
 import { createMemoryCluster } from "@tidewire/broker";
 import { channel, contract } from "@tidewire/contract";
+import { applyPatch } from "@tidewire/protocol/merge-patch";
 import { msgpackClient } from "@tidewire/protocol/msgpack";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import type { ServerOptions } from "../src/options.ts";
 import { createServer } from "../src/server.ts";
-import { afterwards, Client, enveloped, MSGPACK_PROTOCOL, type Running, run } from "./client.ts";
+import { afterwards, Client, enveloped, MSGPACK_PROTOCOL, plain, type Running, run } from "./client.ts";
 
 const declared = contract({
 	channels: {
@@ -58,14 +59,11 @@ describe("publish in a state channel", () => {
 	it("sets a member with key, and removes it after its ttl", async () => {
 		const node = await start();
 		const client = await connectTo(node);
-		client.send({ id: 1, action: "subscribe", channel: "board" });
-		client.send({ id: 2, action: "publish", channel: "board", data: { x: 1 }, key: "ann", ttl: 0.01 });
-		const heard: unknown[] = [];
-		while (!heard.some((message) => JSON.stringify(message).includes('"patch":{"ann":null}'))) {
-			heard.push(await client.next());
-		}
-		expect(heard).toContainEqual({ channel: "board", offset: 1, key: "ann", patch: { ann: { x: 1 } } });
-		expect(heard.at(-1)).toEqual({ channel: "board", offset: 2, patch: { ann: null } });
+		await client.ask({ action: "subscribe", channel: "board" });
+		expect(await client.next()).toMatchObject({ event: "state", data: null });
+		client.send({ action: "publish", channel: "board", data: { x: 1 }, key: "ann", ttl: 0.01 });
+		expect(await client.next()).toEqual({ channel: "board", offset: 1, key: "ann", patch: { ann: { x: 1 } } });
+		expect(await client.next()).toEqual({ channel: "board", offset: 2, patch: { ann: null } });
 	});
 
 	it.each([
@@ -98,6 +96,74 @@ describe("publish in a state channel", () => {
 			code: "bad_request",
 			message: 'channel "chat" is no state channel: it takes data, not a patch',
 		});
+	});
+});
+
+describe("a subscriber", () => {
+	it("gets the value after the reply and at its position, then patches", async () => {
+		const node = await start();
+		await node.server.channel("board").publish({ a: 1 });
+		const client = await connectTo(node);
+		client.send({ id: 1, action: "subscribe", channel: "board" });
+		const { position } = await client.next();
+		expect(await client.next()).toEqual({ channel: "board", event: "state", position, data: { a: 1 } });
+		await node.server.channel("board").patch({ b: 1 });
+		expect(await client.next()).toEqual({ channel: "board", offset: 2, patch: { b: 1 } });
+		await client.nothingElse();
+	});
+
+	it("that comes back recovers what it missed, without the value", async () => {
+		const node = await start();
+		const position = await node.server.channel("board").publish({ a: 1 });
+		await node.server.channel("board").patch({ a: 2 });
+		const client = await connectTo(node);
+		client.send({ id: 1, action: "subscribe", channel: "board", since: position });
+		expect(await client.next()).toEqual({ ack: 1, channel: "board", position, recovered: true });
+		expect(await client.next()).toEqual({ channel: "board", offset: 2, patch: { a: 2 } });
+		client.send({ id: 2, action: "subscribe", channel: "order_1", since: "other:7" });
+		expect(await client.next()).toMatchObject({ ack: 2, recovered: false, position: expect.stringMatching(/:0$/) });
+		expect(await client.next()).toMatchObject({ channel: "order_1", event: "state", data: null });
+	});
+
+	it("of many channels at once gets the reply, then each value", async () => {
+		const node = await start();
+		await node.server.channel("order_1").publish({ lat: 1 });
+		await node.server.channel("order_2").publish({ lat: 2 });
+		const client = await connectTo(node);
+		client.send({ id: 1, action: "subscribe", channels: { order_1: null, order_2: null, chat: null } });
+		expect(await client.next()).toMatchObject({ ack: 1, channels: [{}, {}, {}] });
+		expect(await client.next()).toMatchObject({ channel: "order_1", event: "state", data: { lat: 1 } });
+		expect(await client.next()).toMatchObject({ channel: "order_2", event: "state", data: { lat: 2 } });
+		await client.nothingElse();
+	});
+
+	it("that is plain gets whole values", async () => {
+		const node = await start({ ...ANYBODY, routes: { "/track?id={id}": { channels: ["order_{id}"] } } });
+		await node.server.channel("order_5").publish({ lat: 1 });
+		const client = await plain(`${node.url}/track?id=5`);
+		expect(await client.next()).toEqual({ lat: 1 });
+		await node.server.channel("order_5").patch({ stops: { a: 1 } });
+		expect(await client.next()).toEqual({ lat: 1, stops: { a: 1 } });
+	});
+
+	it("on another node sees every change", async () => {
+		const cluster = createMemoryCluster();
+		afterwards(() => cluster.close());
+		const one = await start({ ...ANYBODY, broker: cluster.node() });
+		const two = await start({ ...ANYBODY, broker: cluster.node() });
+		await one.server.channel("board").publish({ n: 0 });
+		const client = await connectTo(two);
+		await client.ask({ action: "subscribe", channel: "board" });
+		let value = (await client.next()).data;
+		await Promise.all(
+			Array.from({ length: 40 }, (_, n) => (n % 2 ? one : two).server.channel("board").patch({ [`k${n}`]: n })),
+		);
+		for (let n = 0; n < 40; n++) {
+			const message = await client.next();
+			expect(message.offset).toBe(n + 2);
+			value = applyPatch(value, message.patch);
+		}
+		expect(value).toEqual((await one.server.channel("board").value()).value);
 	});
 });
 

@@ -101,7 +101,9 @@ export async function join(
 	}
 	connection.joining++;
 	try {
-		const joined = await node.hub.join(connection, name, start, policy ?? route.declaration.slow, channel);
+		const { slow, state } = route.declaration;
+		const source = state === undefined ? undefined : node.states.source(name, route);
+		const joined = await node.hub.join(connection, name, start, policy ?? slow, channel, source);
 		const { subscription, recovered } = joined;
 		if (connection.closed) {
 			node.hub.leave(subscription);

@@ -8,6 +8,7 @@ import { formatPosition, type GapReason } from "@tidewire/protocol";
 import { framesFor, gapFrame, withheld } from "./channel.ts";
 import { Segment } from "./segment.ts";
 import type { Subscription } from "./subscription.ts";
+import { Values } from "./values.ts";
 
 /** What is read of the history before the connection is asked again whether it takes more. */
 const PAGE_BYTES = 64 * 1024;
@@ -17,12 +18,14 @@ export class CatchUp {
 	readonly #broker: Broker;
 	readonly #nowMs: () => number;
 	readonly #failed: (subscription: Subscription, cause: unknown) => void;
+	readonly #values: Values;
 
 	/** `failed` is told of a subscription that could not be served because the broker's history could not be read. */
 	constructor(broker: Broker, nowMs: () => number, failed: (subscription: Subscription, cause: unknown) => void) {
 		this.#broker = broker;
 		this.#nowMs = nowMs;
 		this.#failed = failed;
+		this.#values = new Values((subscription) => this.resume(subscription), failed);
 	}
 
 	/** For a subscription that is `lagging`, and whose connection takes more. */
@@ -31,6 +34,9 @@ export class CatchUp {
 			return;
 		}
 		const { channel } = subscription;
+		if (channel.source !== undefined && this.#values.take(subscription, channel.source)) {
+			return;
+		}
 		switch (subscription.presentPolicy) {
 			case "skip":
 				this.#gap(subscription, channel.head, "slow");
@@ -95,6 +101,11 @@ export class CatchUp {
 					// The broker is ahead of what it has told us: `Hub.reset` will follow and begins this subscription anew.
 					channel.enter(subscription, "lagging");
 					return;
+				}
+				if (channel.source !== undefined && (page.tail > after || page.entries.length === 0)) {
+					// A patch is nothing without those before it.
+					subscription.value = "late";
+					break;
 				}
 				this.#takePage(subscription, page);
 				subscriber.write();
@@ -229,7 +240,10 @@ export function announceReset(subscription: Subscription): void {
 	const { channel, subscriber } = subscription;
 	const { encoding } = subscriber;
 	if (!encoding.codec.enveloped) {
-		subscriber.lost(subscription, "reset");
+		// In a state channel the new value says it all.
+		if (channel.source === undefined) {
+			subscriber.lost(subscription, "reset");
+		}
 		return;
 	}
 	const position = formatPosition({ epoch: channel.epoch, offset: subscription.cursor });

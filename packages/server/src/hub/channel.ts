@@ -8,6 +8,7 @@ import type { Encoding } from "./encoding.ts";
 import { Log, type LogBudget } from "./log.ts";
 import type { Segment } from "./segment.ts";
 import type { Phase, Subscriber, Subscription } from "./subscription.ts";
+import type { ValueSource } from "./values.ts";
 
 /** The flush's way through a channel's subscribers: round and round, so that those who came last are not passed over. */
 export interface Walk {
@@ -31,6 +32,8 @@ export class Channel {
 	readonly name: string;
 	/** What its subscribers know it by. */
 	readonly wireName: string;
+	/** Only in a state channel. */
+	readonly source: ValueSource | undefined;
 	epoch = "";
 	/** The newest offset that this node has been told of. */
 	head = 0;
@@ -50,9 +53,10 @@ export class Channel {
 	wishes: ReportWish[] | undefined;
 	#subscriptions = NOBODY as Subscription[];
 
-	constructor(name: string, wireName: string) {
+	constructor(name: string, wireName: string, source?: ValueSource) {
 		this.name = name;
 		this.wireName = wireName;
+		this.source = source;
 	}
 
 	get position(): Position {
@@ -168,8 +172,9 @@ function isBehind(phase: Phase): boolean {
 	return phase !== "live" && phase !== "ended";
 }
 
-function conflates({ policy }: Subscription): 0 | 1 {
-	return policy === "conflate" ? 1 : 0;
+/** In a state channel the last of each key is not what a slow subscriber gets. */
+function conflates({ policy, channel }: Subscription): 0 | 1 {
+	return policy === "conflate" && channel.source === undefined ? 1 : 0;
 }
 
 /** Why an entry is not for this subscriber, if it is not. Neither reason is a loss. */

@@ -140,6 +140,12 @@ export class Flush {
 			channel.enter(subscription, "lagging");
 			return;
 		}
+		if (channel.source !== undefined && !subscriber.encoding.codec.enveloped) {
+			// Patches are nothing to it: it gets the whole value.
+			channel.enter(subscription, "lagging");
+			this.#care.resume(subscription);
+			return;
+		}
 		channel.enter(subscription, "queued");
 		// A ring whose last is known, so that channels stay in the order in which they moved.
 		const last = subscriber.moved;
@@ -203,7 +209,10 @@ export class Flush {
 		}
 	}
 
-	/** The frames of all that its channels have for it; moves the cursors. `fallen`: whose place the log has left. */
+	/**
+	 * The frames of all that its channels have for it; moves the cursors. `fallen`: whose place the log has left, and who
+	 * are owed a value first.
+	 */
 	#gather(subscriber: Subscriber, nowMs: number, fallen: Subscription[]): Uint8Array | undefined {
 		const last = subscriber.moved!;
 		subscriber.moved = undefined;
@@ -225,7 +234,7 @@ export class Flush {
 				channel.enter(subscription, "lagging");
 				continue;
 			}
-			if (subscription.cursor < channel.tail) {
+			if (subscription.cursor < channel.tail || subscription.value !== undefined) {
 				channel.enter(subscription, "lagging");
 				fallen.push(subscription);
 				continue;

@@ -8,8 +8,9 @@ import { announceReset, CatchUp } from "./catch-up.ts";
 import { Channel } from "./channel.ts";
 import { Flush, type LaggardCare } from "./flush.ts";
 import { LogBudget } from "./log.ts";
-import { type Start, startOffset } from "./start.ts";
+import { type Start, type StartOffset, startOffset } from "./start.ts";
 import { type Subscriber, Subscription } from "./subscription.ts";
+import type { ValueSource } from "./values.ts";
 
 export interface HubOptions {
 	/** How many bytes of a channel's recent entries this node keeps for laggards before they must read the history. */
@@ -77,6 +78,7 @@ export class Hub implements BrokerListener, LaggardCare {
 		}
 		if (channel.append(entries, this.#options.maxLogBytes, this.#budget)) {
 			this.flush.channel(channel);
+			channel.source?.noticed(entries);
 		}
 	}
 
@@ -95,12 +97,30 @@ export class Hub implements BrokerListener, LaggardCare {
 			subscription.owed = position.offset;
 			if (!subscription.begun) {
 				channel.enter(subscription, "restarted");
+				subscription.value = channel.source && "state";
 				continue;
 			}
 			if (subscription.phase === "lagging") {
 				channel.enter(subscription, "live");
 			}
 			announceReset(subscription);
+			if (channel.source !== undefined) {
+				this.#oweState(subscription);
+			}
+		}
+	}
+
+	/** In a state channel: the value is to be sent, whatever was sent before. */
+	#oweState(subscription: Subscription): void {
+		const { channel, subscriber } = subscription;
+		subscription.value = "state";
+		if (subscription.phase === "recovering" || subscription.phase === "queued") {
+			// Whoever is reading for it, or about to write to it, goes on from here.
+			return;
+		}
+		channel.enter(subscription, "lagging");
+		if (!subscriber.blocked) {
+			this.#catchUp.resume(subscription);
 		}
 	}
 
@@ -128,7 +148,8 @@ export class Hub implements BrokerListener, LaggardCare {
 	/**
 	 * Subscribes. Rejects with the broker's error where it is not available. Nothing is delivered before `begin`, so that
 	 * the reply comes first, however long the other channels of the same request take. `wireName`: what subscribers call
-	 * the channel, the same for all of them.
+	 * the channel, the same for all of them. `source`: given for a state channel, whose value a subscriber gets that did not
+	 * recover.
 	 */
 	async join(
 		subscriber: Subscriber,
@@ -136,13 +157,14 @@ export class Hub implements BrokerListener, LaggardCare {
 		start: Start,
 		policy: SlowPolicy,
 		wireName: string = name,
+		source?: ValueSource,
 	): Promise<Joined> {
-		const channel = this.#open(name, wireName);
+		const channel = this.#open(name, wireName, source);
 		try {
 			// `opening` settles in order, so that a subscriber joins only once the channel knows where it stands.
 			await channel.opening;
 			let epoch: string;
-			let found: { readonly offset: number; readonly recovered: boolean | undefined };
+			let found: StartOffset;
 			do {
 				epoch = channel.epoch;
 				found = await startOffset(this.#broker, channel, start);
@@ -151,6 +173,7 @@ export class Hub implements BrokerListener, LaggardCare {
 			const { offset, recovered } = found;
 			const subscription = new Subscription(channel, subscriber, policy, offset);
 			subscription.owed = channel.head;
+			subscription.value = found.value;
 			channel.add(subscription);
 			subscriber.subscriptions =
 				subscriber.subscriptions.length === 0 ? [subscription] : [...subscriber.subscriptions, subscription];
@@ -172,6 +195,16 @@ export class Hub implements BrokerListener, LaggardCare {
 			if (subscription.ended) {
 				return;
 			}
+		}
+		if (subscription.value !== undefined) {
+			channel.enter(subscription, "lagging");
+			if (subscription.subscriber.blocked) {
+				// Read anew when it is wanted, so that nobody makes this node keep values.
+				subscription.value = "state";
+			} else {
+				this.#catchUp.resume(subscription);
+			}
+			return;
 		}
 		if (subscription.cursor >= channel.head) {
 			channel.enter(subscription, "live");
@@ -228,13 +261,13 @@ export class Hub implements BrokerListener, LaggardCare {
 		return this.#channels.get(name)?.subscriptions.length ?? 0;
 	}
 
-	#open(name: string, wireName: string): Channel {
+	#open(name: string, wireName: string, source: ValueSource | undefined): Channel {
 		const present = this.#channels.get(name);
 		if (present !== undefined) {
 			present.joining++;
 			return present;
 		}
-		const channel = new Channel(name, wireName);
+		const channel = new Channel(name, wireName, source);
 		channel.joining = 1;
 		this.#channels.set(name, channel);
 		channel.opening = this.#broker.subscribe(name).then((position) => {

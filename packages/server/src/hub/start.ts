@@ -1,6 +1,7 @@
 /** Where a subscription begins in its channel's log: now, after a position, or further back. */
 import type { Broker, Position } from "@tidewire/broker";
 import type { Channel } from "./channel.ts";
+import type { OwedValue } from "./values.ts";
 
 /** Where a new subscriber wants to begin. */
 export type Start =
@@ -15,6 +16,8 @@ export interface StartOffset {
 	readonly offset: number;
 	/** Only with `since`: whether all that was missed is there. */
 	readonly recovered: boolean | undefined;
+	/** Only in a state channel: what the subscriber is owed before the next message. */
+	readonly value?: OwedValue | undefined;
 }
 
 const NOW: Start = { from: "now" };
@@ -22,6 +25,9 @@ const REWIND_PAGE = 1000;
 
 /** Rejects with the broker's error. What it finds holds only while the channel stays in its epoch. */
 export async function startOffset(broker: Broker, channel: Channel, start: Start): Promise<StartOffset> {
+	if (channel.source !== undefined) {
+		return startOfState(broker, channel, start);
+	}
 	switch (start.from) {
 		case "now":
 			return { offset: channel.head, recovered: undefined };
@@ -41,6 +47,19 @@ export async function startOffset(broker: Broker, channel: Channel, start: Start
 		default:
 			return start satisfies never;
 	}
+}
+
+/** A state channel's subscriber that does not recover begins with the value, and there is nothing to rewind to. */
+async function startOfState(broker: Broker, channel: Channel, start: Start): Promise<StartOffset> {
+	if (start.from === "since" && (await recoverable(broker, channel, start.position))) {
+		return { offset: start.position.offset, recovered: true };
+	}
+	const recovered = start.from === "since" ? false : undefined;
+	const value = await channel.source!.snapshot(channel.position);
+	return value.position.epoch === channel.epoch
+		? { offset: value.position.offset, recovered, value }
+		: // The broker is ahead of what it has told us: it will be sent when we know.
+			{ offset: channel.head, recovered, value: "state" };
 }
 
 /** Whether everything after a position is still there. */

@@ -6,6 +6,7 @@ import type { SlowPolicy } from "@tidewire/protocol";
 import type { Channel } from "./channel.ts";
 import type { DeflateContext } from "./deflate-context.ts";
 import type { Encoding } from "./encoding.ts";
+import type { OwedValue } from "./values.ts";
 
 /** What the hub needs of a connection. */
 export interface Subscriber {
@@ -56,6 +57,8 @@ export class Subscription {
 	/** Changed by `Channel.enter` only. */
 	phase: Phase = "joining";
 	next: Subscription | undefined;
+	/** Only in a state channel: the value that it is owed before any entry. */
+	value: OwedValue | undefined;
 
 	constructor(channel: Channel, subscriber: Subscriber, policy: SlowPolicy, cursor: number) {
 		this.channel = channel;

@@ -51,6 +51,13 @@ export interface StateSnapshot {
 	readonly text: Uint8Array | undefined;
 }
 
+/** What the hub needs of one channel. */
+export interface StateSource {
+	snapshot(atLeast: Position): Promise<StateSnapshot>;
+	merged(entries: readonly Entry[]): Merged | undefined;
+	noticed(entries: readonly Entry[]): void;
+}
+
 /** How often a change is made anew because other nodes were quicker. */
 const MAX_TRIES = 16;
 /** Changes of one channel that wait for those before them. */
@@ -136,9 +143,13 @@ export class States {
 		}
 	}
 
-	/** What several entries of a channel come to, for a subscriber that was slow; undefined: send it the whole value. */
-	merged(entries: readonly Entry[]): Merged | undefined {
-		return mergeEntries(entries);
+	/** One channel's values, as the hub asks for them. */
+	source(channel: string, route: ChannelRoute): StateSource {
+		return {
+			snapshot: (atLeast) => this.snapshot(channel, route, atLeast),
+			merged: mergeEntries,
+			noticed: (entries) => this.noticed(channel, route, entries),
+		};
 	}
 
 	async #publish(channel: string, route: ChannelRoute, request: StateChange): Promise<Changed> {

@@ -9,6 +9,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
 import type { Change } from "../../src/state/change.ts";
 import { decodeJson, encodeJson } from "../../src/state/document.ts";
+import { mergeEntries } from "../../src/state/merged.ts";
 import { type Changed, type StateChange, States } from "../../src/state/states.ts";
 
 /** A clock that is moved by hand, and its timers. */
@@ -512,7 +513,7 @@ describe("what a slow subscriber gets", () => {
 		...(patch ? { patch: true } : {}),
 	});
 	const merged = (entries: readonly Entry[]): unknown => {
-		const result = setting().states.merged(entries);
+		const result = mergeEntries(entries);
 		return result && { [result.kind]: decodeJson(result.text) };
 	};
 
