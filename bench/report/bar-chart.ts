@@ -36,7 +36,7 @@ const LEGEND_HEIGHT = 26;
 export function drawBars({ title, unit, groups, parts }: BarChart): string {
 	const bars = groups.flatMap((group) => group.bars);
 	const hasSpread = bars.some(({ least, most }) => least !== undefined && most !== undefined && most > least);
-	const left = MARGIN + Math.max(...bars.map(({ label }) => widthOf(label))) + 10;
+	const left = MARGIN + Math.max(...bars.map(({ label, marked }) => widthOf(label, marked))) + 10;
 	// Room for the value behind the longest bar.
 	const right = WIDTH - MARGIN - 64;
 	const axis = linearAxis(Math.max(...bars.map(({ value, most }) => Math.max(value ?? 0, most ?? 0))), 7, true);

@@ -22,7 +22,8 @@ export function drawGoals(title: string, groups: readonly GoalGroup[]): string {
 	const parts = goals.flatMap((goal) =>
 		Object.values(partsOf(goal)).filter((part) => part > 0 && Number.isFinite(part)),
 	);
-	const left = MARGIN + Math.max(...goals.flatMap(({ name }) => wrapped(name, WIDEST_NAME).map(widthOf))) + 12;
+	const left =
+		MARGIN + Math.max(...goals.flatMap(({ name }) => wrapped(name, WIDEST_NAME).map((part) => widthOf(part)))) + 12;
 	const right = WIDTH - MARGIN - 10;
 	const axis = logAxis(Math.min(0.5, ...parts), Math.max(2, ...parts));
 	const x = (part: number): number => left + axis.place(part) * (right - left);

@@ -41,10 +41,10 @@ export function drawLines({ title, subtitle, xLabel, yUnit, lines }: LineChart):
 	// Few points far apart are a sweep over sizes; a course of time is even.
 	const horizontal = spansDecades(allX)
 		? logAxis(Math.min(...allX), Math.max(...allX))
-		: linearAxis(Math.max(...allX), 9);
+		: linearAxis(Math.max(...allX), 9, true);
 	const vertical = linearAxis(Math.max(...allY));
 	const styles = stylesOf(lines);
-	const legend = placeLegend(lines.map(({ name }) => name));
+	const legend = placeLegend(lines);
 	const left = MARGIN + Math.max(...vertical.ticks.map((tick) => widthOf(written(tick)))) + 8;
 	const right = WIDTH - MARGIN - 16;
 	const top = TITLE_HEIGHT + legend.height + 26;
@@ -137,14 +137,14 @@ function strokeOf({ colour, dash }: Style, marked: boolean): string {
 }
 
 /** One behind the other, in as many rows as it takes. */
-function placeLegend(names: readonly string[]): {
+function placeLegend(lines: readonly Line[]): {
 	readonly places: readonly (readonly [number, number])[];
 	readonly height: number;
 } {
 	let x = MARGIN;
 	let y = TITLE_HEIGHT + 16;
-	const places = names.map((name) => {
-		const width = SAMPLE + widthOf(name) + 22;
+	const places = lines.map(({ name, marked }) => {
+		const width = SAMPLE + widthOf(name, marked) + 18;
 		if (x > MARGIN && x + width > WIDTH - MARGIN) {
 			x = MARGIN;
 			y += LEGEND_STEP;

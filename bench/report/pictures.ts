@@ -33,6 +33,9 @@ const UNITS: Readonly<Record<string, string>> = {
 	"peak MB": "resident memory at its peak, MB",
 };
 
+/** Cases that lie further apart than this get an axis each, or the bars of the smaller could not be compared. */
+const LARGEST_SPREAD = 12;
+
 export function isOurs(system: string): boolean {
 	return system.startsWith("tidewire");
 }
@@ -54,11 +57,10 @@ function barsOf({ subject, rows, series = [] }: Result): readonly Picture[] {
 	}
 	return columnsOf(subject, rows).flatMap((column) => {
 		const cases = [...new Set(rows.map((row) => row.case))];
-		// Cases that differ by an order of magnitude need an axis each, or the smaller could not be compared.
 		const groups = cases
 			.map((name) => groupOf(rows, name, column))
 			.filter(({ bars }) => bars.some(({ value }) => value !== null));
-		const together = spreadOf(groups) < 5;
+		const together = spreadOf(groups) < LARGEST_SPREAD;
 		const parts = column === "cpu µs" && groups.some(({ bars }) => bars.some(({ part }) => part !== undefined));
 		const draw = (some: readonly BarGroup[], name: string, title: string): Picture => ({
 			name,

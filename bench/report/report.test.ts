@@ -251,8 +251,10 @@ describe("a result file", () => {
 		expect(() => readResults(folder)).toThrow(/holds no result/);
 		writeFileSync(join(folder, "websocket.json"), "{}");
 		writeFileSync(join(folder, "notes.txt"), "");
-		writeFileSync(join(folder, "fanout.json"), JSON.stringify(sound));
-		expect(readResults(folder).map(({ subject }) => subject)).toEqual(["fanout"]);
+		for (const subject of ["another", "stalled", "fanout"]) {
+			writeFileSync(join(folder, `${subject}.json`), JSON.stringify({ ...sound, subject }));
+		}
+		expect(readResults(folder).map(({ subject }) => subject)).toEqual(["fanout", "stalled", "another"]);
 	});
 });
 

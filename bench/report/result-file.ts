@@ -10,7 +10,18 @@ import { ReportError } from "./report-error.ts";
 /** The WebSocket engine's own measurements, which `websocket/README.md` tells of. */
 const OTHER_SHAPE = new Set(["websocket.json"]);
 
-/** All results of a folder, by name. Throws `ReportError`. */
+/** The subjects of the bench from the most asked to the least; others come behind them. */
+const ORDER = "fanout channels16 crowd latency compression memory many-channels scale stalled heartbeat".split(" ");
+
+function inOrder(a: string, b: string): number {
+	const rank = (name: string): number => {
+		const known = ORDER.indexOf(name.replace(".json", ""));
+		return known < 0 ? ORDER.length : known;
+	};
+	return rank(a) - rank(b) || a.localeCompare(b);
+}
+
+/** All results of a folder, in the order of the report. Throws `ReportError`. */
 export function readResults(folder: string): readonly Result[] {
 	let names: readonly string[];
 	try {
@@ -21,7 +32,7 @@ export function readResults(folder: string): readonly Result[] {
 	if (names.length === 0) {
 		throw new ReportError("no_results", `${folder} holds no result: npm run bench makes some`);
 	}
-	return names.toSorted().map((name) => {
+	return names.toSorted(inOrder).map((name) => {
 		const file = join(folder, name);
 		try {
 			return parseResult(file, readFileSync(file, "utf8"));

@@ -100,8 +100,8 @@ export function at(pixels: number): string {
 }
 
 /** About how wide a text is drawn, in pixels. Rather too wide: what is too wide is cut off by the viewer. */
-export function widthOf(words: string): number {
-	return words.length * FONT_SIZE * 0.58;
+export function widthOf(words: string, bold = false): number {
+	return words.length * FONT_SIZE * (bold ? 0.65 : 0.58);
 }
 
 /** In as many lines as it takes for none to be wider than that, if its words allow it. */
