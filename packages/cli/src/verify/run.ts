@@ -163,6 +163,8 @@ class Run {
 		}
 		await Promise.all(this.#proxies.map((proxy) => proxy.close()));
 		await Promise.all(this.#nodes.map((node) => node.kill()));
+		// Of a run that failed the record has no end, and may say why. That it cannot be written has been said already.
+		await this.#writer?.close().catch(() => {});
 	}
 
 	readonly #now = (): number => Math.round(performance.now() - this.#beganMs);

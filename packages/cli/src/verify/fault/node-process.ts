@@ -110,12 +110,27 @@ export class NodeProcess {
 	}
 }
 
-/** A port that nobody listens on at this moment. */
+/** Where systems take no ports from for outgoing connections. */
+const PORTS = { from: 20_000, count: 10_000 };
+const MOST_TRIES = 100;
+
+/**
+ * A port that nobody listens on at this moment. One of the range for outgoing connections would not do: a client that
+ * tries to reach a node while it is down could be given the node's own port to call from, and so connect to itself.
+ */
 export async function freePort(): Promise<number> {
-	const server = createServer().listen(0, "127.0.0.1");
-	await once(server, "listening");
-	const address = server.address();
-	server.close();
-	await once(server, "close");
-	return typeof address === "object" && address !== null ? address.port : 0;
+	for (let tries = 0; tries < MOST_TRIES; tries++) {
+		const port = PORTS.from + Math.floor(Math.random() * PORTS.count);
+		const server = createServer();
+		const listening = await new Promise((resolve) => {
+			server.on("error", () => resolve(false));
+			server.listen(port, "127.0.0.1", () => resolve(true));
+		});
+		if (listening === true) {
+			server.close();
+			await once(server, "close");
+			return port;
+		}
+	}
+	throw new CliError("failure", "no free port was found to start a node on");
 }

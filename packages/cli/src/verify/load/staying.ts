@@ -65,7 +65,7 @@ export class Staying {
 		}
 	}
 
-	/** No more of it; `lost` is not told. */
+	/** No more of it; nothing is told from here on. */
 	stop(): void {
 		this.#stopped.abort();
 		clearTimeout(this.#timer);
@@ -78,7 +78,7 @@ export class Staying {
 		try {
 			const wire = await this.#options.dial(
 				{
-					message: (message) => this.#events.message(message),
+					message: (message) => signal.aborted || this.#events.message(message),
 					lost: (code, reason) => this.#lost(code, reason),
 				},
 				signal,

@@ -66,7 +66,7 @@ export function parseEvent(line: string, number: number): RecordEvent {
 	return value as unknown as RecordEvent;
 }
 
-export function parseHeader(line: string): RecordHeader {
+function parseHeader(line: string): RecordHeader {
 	const value = parseObject(line, 1);
 	check(value, HEADER, 1);
 	return value as unknown as RecordHeader;
@@ -139,7 +139,7 @@ export async function readRecord(
 
 export interface RecordWriter {
 	write(event: RecordEvent): void;
-	/** Rejects with `CliError` where the file could not be written. */
+	/** Rejects with `CliError` where the file could not be written. A second call changes nothing. */
 	close(): Promise<void>;
 }
 
@@ -168,8 +168,10 @@ export function writeRecord(file: string, header: RecordHeader): RecordWriter {
 			}
 		},
 		close() {
-			flush();
-			stream.end();
+			if (!stream.writableEnded) {
+				flush();
+				stream.end();
+			}
 			return done;
 		},
 	};
