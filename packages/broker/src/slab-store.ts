@@ -37,8 +37,10 @@ const DEAD_PART = 4;
 const CLEANED_PER_BYTE = 16;
 /** What a slab costs beside its bytes (the object, its two views and its buffer), where that counts: with one record. */
 const SLAB_COST = 400;
-/** The two slabs being written, the one being cleaned and one to spare. */
-const RESERVED_SLABS = 4;
+/** Emptied slabs that are kept for the next time, as the collector is slow to give memory back. */
+const SPARE_SLABS = 2;
+/** The two slabs being written, the one being cleaned, one for what cleaning moves, and the spare ones. */
+const RESERVED_SLABS = 4 + SPARE_SLABS;
 
 /** Whose records move when a slab is cleaned. */
 export interface RecordOwner {
@@ -59,7 +61,8 @@ export class SlabStore {
 	/** The slab that is being cleaned, and how far. */
 	#victim: Slab | undefined;
 	#cleaned = 0;
-	/** What shared slabs take, and how much of that lives. */
+	readonly #spare: Slab[] = [];
+	/** What shared slabs take, spare ones apart, and how much of that lives. */
 	#sharedBytes = 0;
 	#sharedLive = 0;
 	#ownBytes = 0;
@@ -71,7 +74,7 @@ export class SlabStore {
 
 	/** What it takes at the moment. At most the sum of what `cost` said of the records, and `reserve`. */
 	get bytes(): number {
-		return this.#sharedBytes + this.#ownBytes;
+		return this.#sharedBytes + this.#spare.length * this.#slabBytes + this.#ownBytes;
 	}
 
 	get reserve(): number {
@@ -186,6 +189,7 @@ export class SlabStore {
 		for (const slab of this.#slabs) {
 			if (
 				slab !== undefined &&
+				slab.live > 0 &&
 				slab !== this.#fresh &&
 				slab !== this.#survivors &&
 				slab.bytes.length === this.#slabBytes &&
@@ -210,25 +214,29 @@ export class SlabStore {
 		if (slab.live > 0) {
 			return;
 		}
+		// Nobody else reads in it, so that it can be filled again.
+		slab.used = 0;
 		if (slab === this.#fresh || slab === this.#survivors) {
-			// Nobody reads in it, so that it can be filled again: a channel that keeps one message does so for ever.
-			slab.used = 0;
 			return;
 		}
-		this.#sharedBytes -= this.#slabBytes;
-		this.#drop(slab);
 		if (slab === this.#victim) {
 			this.#victim = undefined;
 		}
+		this.#sharedBytes -= this.#slabBytes;
+		if (this.#spare.length < SPARE_SLABS) {
+			this.#spare.push(slab);
+		} else {
+			this.#drop(slab);
+		}
 	}
 
-	/** `open`, where there is room in it, or a new slab in its place. */
+	/** `open`, where there is room in it, or an empty slab in its place. */
 	#roomIn(open: Slab | undefined, length: number): Slab {
 		if (open !== undefined && open.used + length <= this.#slabBytes) {
 			return open;
 		}
 		this.#sharedBytes += this.#slabBytes;
-		return this.#add(this.#slabBytes);
+		return this.#spare.pop() ?? this.#add(this.#slabBytes);
 	}
 
 	#add(size: number): Slab {
