@@ -27,6 +27,7 @@ export class Due {
 	#armedMs = Number.POSITIVE_INFINITY;
 	#lastMs = Number.NEGATIVE_INFINITY;
 	#disarm: (() => void) | undefined;
+	#stopped = false;
 
 	constructor(options: DueOptions) {
 		this.#options = options;
@@ -43,6 +44,8 @@ export class Due {
 	set(channel: string, atMs: number, retention: Retention): void {
 		if (atMs === Number.POSITIVE_INFINITY) {
 			this.#times.delete(channel);
+		} else if (this.#stopped) {
+			return;
 		} else if (this.#times.has(channel) || this.#times.size < this.#options.maxChannels) {
 			this.#times.set(channel, { atMs, retention });
 			this.#arm(atMs);
@@ -56,7 +59,9 @@ export class Due {
 		}
 	}
 
+	/** For good. */
 	stop(): void {
+		this.#stopped = true;
 		this.#times.clear();
 		this.#disarm?.();
 	}

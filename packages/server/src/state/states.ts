@@ -62,7 +62,8 @@ export interface StateSource {
 const MAX_TRIES = 16;
 /** Changes of one channel that wait for those before them. */
 const MAX_OPEN = 1_024;
-const MAX_RECENT_BYTES = 32 * 1024 * 1024;
+/** Of text; the values parsed from it take several times that. */
+const MAX_RECENT_BYTES = 8 * 1024 * 1024;
 const MAX_DUE_CHANNELS = 100_000;
 /** How long after another node's change its expiries are looked up. */
 const LOOK_MS = 5_000;
@@ -79,6 +80,7 @@ export class States {
 	readonly #recent = new Recent(MAX_RECENT_BYTES);
 	readonly #reading = new Map<string, Promise<Placed>>();
 	readonly #due: Due;
+	#stopped = false;
 
 	constructor(broker: Pick<Broker, "publish" | "snapshot">, options: StatesOptions) {
 		this.#broker = broker;
@@ -91,8 +93,9 @@ export class States {
 		});
 	}
 
-	/** Ends the timer. */
+	/** Ends the timer: nothing expires from here any more. */
 	stop(): void {
+		this.#stopped = true;
 		this.#due.stop();
 	}
 
@@ -312,6 +315,9 @@ export class States {
 				this.#due.set(channel, this.#options.nowMs() + RETRY_MS, retention);
 			})
 			.catch((cause: unknown) => {
+				if (this.#stopped) {
+					return;
+				}
 				this.#options.failed(channel, cause);
 				this.#due.set(channel, this.#options.nowMs() + RETRY_MS, retention);
 			});

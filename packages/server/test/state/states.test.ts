@@ -446,6 +446,29 @@ describe("members that expire", () => {
 	});
 });
 
+describe("a node that stops", () => {
+	it("leaves no timer behind, and says nothing of what it could not finish", async () => {
+		const { clock, broker } = setting();
+		const gate = Promise.withResolvers<never>();
+		let isAway = false;
+		const states = new States(
+			{
+				snapshot: (name) => (isAway ? gate.promise : broker.snapshot(name)),
+				publish: (name, publication, options) => broker.publish(name, publication, options),
+			},
+			{ nowMs: () => clock.nowMs, setTimer: clock.setTimer, failed: () => expect.unreachable() },
+		);
+		const change = { kind: "value", value: 1, text: encodeJson(1), key: "k", ttlMs: 1_000 } as const;
+		await states.publish("a", ROUTE, { attributes: {}, change });
+		isAway = true;
+		clock.pass(1_000);
+		states.stop();
+		gate.reject(new Error("closed"));
+		await settled();
+		expect(clock.timers).toBe(0);
+	});
+});
+
 describe("hostile changes", () => {
 	it("S18 a value that grows patch by patch stops at its channel's bytes", async () => {
 		const { patch, value } = setting(routeOf({ state: { maxBytes: 10_000 } }));
