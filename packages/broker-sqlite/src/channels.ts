@@ -26,7 +26,7 @@ export class Channels {
 		const most = Math.min(Math.floor(limit), Number.MAX_SAFE_INTEGER);
 		const rows = this.#list.all(first, toNameBytes(after), endOfPrefix(first) ?? LAST, nowMs, most);
 		const names = new Set(rows.map((row) => toName(row.name)));
-		for (const { channel } of this.#logs.subscribed()) {
+		for (const channel of this.#logs.subscribed()) {
 			if (channel.startsWith(prefix) && channel > after) {
 				names.add(channel);
 			}

@@ -17,6 +17,8 @@ export interface CommitterOptions {
 	readonly wal: Wal;
 	readonly waitsForDisk: boolean;
 	readonly commitDelayMs: number;
+	/** What may wait to be committed, in bytes of what callers handed in. */
+	readonly maxWaitingBytes: number;
 	/** Runs in a transaction of its own before each batch: makes room where that is needed. */
 	readonly prepare: () => void;
 	/** Runs at the end of each transaction: writes what the jobs left to be written once. */
@@ -28,6 +30,7 @@ export interface CommitterOptions {
 interface Job {
 	/** A `BrokerError` that it throws concerns its caller alone, so it must come before anything is written. */
 	readonly work: () => unknown;
+	readonly bytes: number;
 	readonly resolve: (result: unknown) => void;
 	readonly reject: (error: BrokerError) => void;
 }
@@ -39,12 +42,15 @@ interface Answer {
 }
 
 const MOST_JOBS = 1_000;
+/** What a job takes beside what it carries: closures, a promise, a place in the queue. */
+const JOB_COST = 500;
 /** How long one transaction may take of a turn. What the clients of the server need must come through between two. */
 const MOST_MS = 5;
 
 export class Committer {
 	readonly #options: CommitterOptions;
 	#queue: Job[] = [];
+	#waitingBytes = 0;
 	#isScheduled = false;
 	/** A transaction waits for the disk, or a checkpoint is under way: nothing may be committed. */
 	#isHeld = false;
@@ -64,14 +70,20 @@ export class Committer {
 		return this.#failure === undefined;
 	}
 
-	/** Does `work` in the next transaction; resolves with its result when that is kept. */
-	commit<Result>(work: () => Result): Promise<Result> {
+	/** Does `work`, which carries `carried` bytes, in the next transaction; resolves with its result when that is kept. */
+	commit<Result>(work: () => Result, carried = 0): Promise<Result> {
 		return new Promise<Result>((resolve, reject) => {
+			const bytes = carried + JOB_COST;
 			if (this.#failure !== undefined) {
 				reject(this.#failure);
 				return;
 			}
-			this.#queue.push({ work, resolve: (result) => resolve(result as Result), reject });
+			if (this.#queue.length > 0 && this.#waitingBytes + bytes > this.#options.maxWaitingBytes) {
+				reject(new BrokerError("unavailable", `${this.#options.path}: the disk is behind, and too much waits for it`));
+				return;
+			}
+			this.#waitingBytes += bytes;
+			this.#queue.push({ work, bytes, resolve: (result) => resolve(result as Result), reject });
 			this.#schedule();
 		});
 	}
@@ -131,7 +143,7 @@ export class Committer {
 			this.#options.settle(false);
 			const reason = this.#judge(error);
 			// Whoever was not tried yet would fail the same way now; a retry comes to a file that may have room again.
-			for (const job of taken.length > 0 ? taken : this.#queue.splice(0)) {
+			for (const job of taken.length > 0 ? taken : this.#take(Infinity)) {
 				job.reject(reason);
 			}
 			this.#goOn();
@@ -164,14 +176,22 @@ export class Committer {
 				answers.push({ job, result: job.work() });
 			} catch (error) {
 				if (!(error instanceof BrokerError)) {
-					this.#queue.splice(0, count);
+					this.#take(count);
 					throw error;
 				}
 				answers.push({ job, refusal: error });
 			}
 		} while (count < this.#queue.length && count < MOST_JOBS && performance.now() < endMs);
-		this.#queue.splice(0, count);
+		this.#take(count);
 		return answers;
+	}
+
+	#take(count: number): readonly Job[] {
+		const jobs = this.#queue.splice(0, count);
+		for (const { bytes } of jobs) {
+			this.#waitingBytes -= bytes;
+		}
+		return jobs;
 	}
 
 	#settle(answers: readonly Answer[]): void {
@@ -244,7 +264,7 @@ export class Committer {
 
 	#fail(reason: BrokerError): void {
 		this.#failure ??= reason;
-		for (const job of this.#queue.splice(0)) {
+		for (const job of this.#take(Infinity)) {
 			job.reject(this.#failure);
 		}
 		this.#endIdle();

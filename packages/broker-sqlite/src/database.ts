@@ -11,8 +11,6 @@ export type Value = SQLInputValue;
 export interface Query<Row> {
 	get(...values: readonly Value[]): Row | undefined;
 	all(...values: readonly Value[]): readonly Row[];
-	/** To be read at once, or left with `return`: an open one holds up checkpoints. */
-	iterate(...values: readonly Value[]): IterableIterator<Row>;
 	/** How many rows changed. */
 	run(...values: readonly Value[]): number;
 	/** Inserts, and gives the new row's id. */
@@ -64,10 +62,10 @@ export class Database {
 		return {
 			get: (...values) => statement.get(...values) as Row | undefined,
 			all: (...values) => statement.all(...values) as unknown as readonly Row[],
-			iterate: (...values) => statement.iterate(...values) as unknown as IterableIterator<Row>,
 			run: (...values) => {
-				this.written++;
-				return Number(statement.run(...values).changes);
+				const changes = Number(statement.run(...values).changes);
+				this.written += changes > 0 ? 1 : 0;
+				return changes;
 			},
 			insert: (...values) => {
 				this.written++;

@@ -38,7 +38,9 @@ export class Logs {
 	readonly entries: Entries;
 	readonly #options: LogsOptions;
 	readonly #database: Database;
-	/** In the order of last use. */
+	/** Logs that somebody is subscribed to. */
+	readonly #watched = new Map<string, Log>();
+	/** Others, in the order of last use. */
 	readonly #cache = new Map<string, Log>();
 	readonly #dirty = new Set<Log>();
 	/** Logs that were read since their row says; written with the next transaction, whenever that is. */
@@ -55,7 +57,6 @@ export class Logs {
 	readonly #putGarbage: Query<never>;
 	readonly #putGeneration: Query<never>;
 	#generation: number;
-	#subscribed = 0;
 
 	constructor(options: LogsOptions) {
 		const { database } = options;
@@ -80,21 +81,23 @@ export class Logs {
 
 	/** The channel's log; a new one under a new epoch where there is none. */
 	open(channel: string, nowMs: number): Log {
-		let log = this.#cache.get(channel) ?? this.#load(channel, nowMs);
+		let log = this.peek(channel) ?? this.#load(channel, nowMs);
 		if (log.hasEnded(nowMs)) {
 			this.drop(log, nowMs);
 			log = this.#load(channel, nowMs);
 		}
-		// Last use is last in the map.
-		this.#cache.delete(channel);
-		this.#cache.set(channel, log);
+		if (!log.isSubscribed) {
+			// Last use is last in the map.
+			this.#cache.delete(channel);
+			this.#cache.set(channel, log);
+		}
 		this.#markUsed(log, nowMs);
 		return log;
 	}
 
 	/** Ends the log where it is over, and removes a part of what nobody can see any more. It is no use of the log. In a transaction. */
 	tidy(channel: string, nowMs: number): void {
-		const log = this.#cache.get(channel) ?? this.#load(channel, nowMs);
+		const log = this.peek(channel) ?? this.#load(channel, nowMs);
 		if (log.hasEnded(nowMs)) {
 			this.drop(log, nowMs);
 		} else {
@@ -105,21 +108,17 @@ export class Logs {
 
 	/** The channel's log as memory holds it: each that somebody is subscribed to is there. */
 	peek(channel: string): Log | undefined {
-		return this.#cache.get(channel);
+		return this.#watched.get(channel) ?? this.#cache.get(channel);
 	}
 
 	/** Channels that somebody is subscribed to. */
-	*subscribed(): IterableIterator<Log> {
-		for (const log of this.#cache.values()) {
-			if (log.isSubscribed) {
-				yield log;
-			}
-		}
+	subscribed(): Iterable<string> {
+		return this.#watched.keys();
 	}
 
 	setSubscriptions(log: Log, subscriptions: Log["subscriptions"]): void {
-		this.#subscribed += Number(subscriptions.length > 0) - Number(log.isSubscribed);
 		log.subscriptions = subscriptions;
+		this.#place(log);
 		this.#shrink();
 	}
 
@@ -151,9 +150,12 @@ export class Logs {
 
 	read(log: Log, options: ReadOptions, nowMs: number): Page {
 		this.prune(log, nowMs);
-		const { id, head, tail } = log.state;
-		const entries = id === undefined || tail === head ? [] : this.entries.read(id, tail, head, options, nowMs);
-		return { epoch: log.epoch, head, tail, entries };
+		const { id, head, tail, bytes } = log.state;
+		if (id === undefined || tail === head) {
+			return { epoch: log.epoch, head, tail, entries: [] };
+		}
+		const extent = { log: id, tail, head, weight: bytes / (head - tail) };
+		return { epoch: log.epoch, head, tail, entries: this.entries.read(extent, options, nowMs) };
 	}
 
 	snapshot(log: Log): Snapshot {
@@ -227,11 +229,12 @@ export class Logs {
 			const generation = this.#generation++;
 			const { subscriptions } = log;
 			const wasDirty = this.#dirty.delete(log);
+			this.#watched.delete(log.channel);
 			this.#cache.delete(log.channel);
 			this.#database.onRollback(() => {
 				this.#generation = generation;
 				log.subscriptions = subscriptions;
-				this.#cache.set(log.channel, log);
+				this.#place(log);
 				if (wasDirty) {
 					this.#dirty.add(log);
 				}
@@ -249,6 +252,7 @@ export class Logs {
 			const next = log.isSubscribed ? this.#load(log.channel, nowMs) : undefined;
 			if (next !== undefined) {
 				next.subscriptions = subscriptions;
+				this.#place(next);
 			}
 			log.subscriptions = [];
 			this.#options.dropped(log, next);
@@ -296,6 +300,13 @@ export class Logs {
 		const log = new Log(channel, name, life, epochOf(id, era, life, name), state);
 		this.#cache.set(channel, log);
 		return log;
+	}
+
+	/** Puts the log where it belongs, in the place of another of its name. */
+	#place(log: Log): void {
+		const { channel, isSubscribed } = log;
+		(isSubscribed ? this.#cache : this.#watched).delete(channel);
+		(isSubscribed ? this.#watched : this.#cache).set(channel, log);
 	}
 
 	/** Remembers how the log was, for the case that the transaction fails; gives its id. */
@@ -355,16 +366,12 @@ export class Logs {
 
 	/** Lets go of logs that nobody is subscribed to, those that were used longest ago first. */
 	#shrink(): void {
-		let over = this.#cache.size - this.#subscribed - MOST_CACHED;
 		for (const [channel, log] of this.#cache) {
-			if (over <= 0) {
+			if (this.#cache.size <= MOST_CACHED || log.isDirty) {
 				return;
 			}
-			if (!log.isSubscribed && !log.isDirty) {
-				this.#cache.delete(channel);
-				this.#read.delete(log);
-				over--;
-			}
+			this.#cache.delete(channel);
+			this.#read.delete(log);
 		}
 	}
 }

@@ -56,13 +56,13 @@ export class SqliteNode implements Broker {
 				this.#requireOpen();
 				checkRecord(key, value, ttlMs);
 				const owned = new Uint8Array(value);
-				return store.change((records) => records.set(key, owned, ttlMs));
+				return store.change((records) => records.set(key, owned, ttlMs), owned.byteLength);
 			},
 			setIfAbsent: async (key, value, ttlMs) => {
 				this.#requireOpen();
 				checkRecord(key, value, ttlMs);
 				const owned = new Uint8Array(value);
-				return store.change((records) => records.setIfAbsent(key, owned, ttlMs));
+				return store.change((records) => records.setIfAbsent(key, owned, ttlMs), owned.byteLength);
 			},
 			delete: async (key) => {
 				this.#requireOpen();
@@ -74,7 +74,7 @@ export class SqliteNode implements Broker {
 				checkRecordReplace(key, expected, value, ttlMs);
 				const before = expected && new Uint8Array(expected);
 				const owned = value && new Uint8Array(value);
-				return store.change((records) => records.replace(key, before, owned, ttlMs));
+				return store.change((records) => records.replace(key, before, owned, ttlMs), owned?.byteLength);
 			},
 			list: async (prefix, { after, limit }) => {
 				this.#requireOpen();

@@ -26,6 +26,11 @@ export interface SqliteBrokerOptions {
 	readonly cacheBytes?: number;
 	/** The largest data of one entry; the server's own message limits are lower. Default: 16 MiB. */
 	readonly maxDataBytes?: number;
+	/**
+	 * What may wait to be written while the disk is behind; what is over is refused as `unavailable`. More rides out longer
+	 * pauses of the disk. Default: 64 MiB.
+	 */
+	readonly maxWaitingBytes?: number;
 	/** How many idempotency keys are remembered; when there are more, those that end first are forgotten. Default: 1,000,000. */
 	readonly maxIdempotencyKeys?: number;
 	/** How many records are kept; more are refused as `unavailable`, since to forget one would break a promise. Default: 1,000,000. */
@@ -57,6 +62,7 @@ export interface StoreOptions {
 	readonly maxBytes: number;
 	readonly cacheBytes: number;
 	readonly maxDataBytes: number;
+	readonly maxWaitingBytes: number;
 	readonly maxIdempotencyKeys: number;
 	readonly maxRecords: number;
 	readonly maxRecordBytes: number;
@@ -106,6 +112,7 @@ export function resolveOptions(options: SqliteBrokerOptions): StoreOptions {
 		maxBytes: amount("maxBytes", options.maxBytes ?? 1024 * MIB, MIB),
 		cacheBytes: amount("cacheBytes", options.cacheBytes ?? 16 * MIB, 64 * 1024),
 		maxDataBytes: amount("maxDataBytes", options.maxDataBytes ?? 16 * MIB, 0),
+		maxWaitingBytes: amount("maxWaitingBytes", options.maxWaitingBytes ?? 64 * MIB, 0),
 		maxIdempotencyKeys: amount("maxIdempotencyKeys", options.maxIdempotencyKeys ?? 1_000_000, 1),
 		maxRecords: amount("maxRecords", options.maxRecords ?? 1_000_000, 0),
 		maxRecordBytes: amount("maxRecordBytes", options.maxRecordBytes ?? 128 * MIB, 0),

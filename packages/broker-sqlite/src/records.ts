@@ -143,6 +143,7 @@ export class StoredRecords {
 		for (const { bytes } of removed) {
 			this.#change(-1, -bytes);
 		}
+		this.#database.written += removed.length;
 		return removed.length;
 	}
 

@@ -119,6 +119,7 @@ export class Store {
 			wal,
 			waitsForDisk: options.synchronous === "full",
 			commitDelayMs: options.commitDelayMs,
+			maxWaitingBytes: options.maxWaitingBytes,
 			prepare: () => this.#makeRoom(),
 			finish: () => {
 				this.#outcomes.flush(now());
@@ -132,7 +133,8 @@ export class Store {
 
 	publish(channel: string, publication: Publication, options: PublishOptions): Promise<PublishResult> {
 		const owned = { ...publication, data: compact(publication.data) };
-		return this.#change(() => this.#publish(channel, owned, options));
+		const carried = owned.data.byteLength + (options.snapshot?.byteLength ?? 0);
+		return this.#change(() => this.#publish(channel, owned, options), carried);
 	}
 
 	read(channel: string, options: ReadOptions): Promise<Page> {
@@ -171,9 +173,9 @@ export class Store {
 		return this.#look(() => look(this.records));
 	}
 
-	/** Changes records. */
-	change<Result>(change: (records: StoredRecords) => Result): Promise<Result> {
-		return this.#change(() => change(this.records));
+	/** Changes records; `carried` bytes wait for it. */
+	change<Result>(change: (records: StoredRecords) => Result, carried = 0): Promise<Result> {
+		return this.#change(() => change(this.records), carried);
 	}
 
 	forget(channel: string): Promise<void> {
@@ -229,9 +231,9 @@ export class Store {
 			: Promise.reject(new BrokerError("closed", "the broker is closed"));
 	}
 
-	#change<Result>(change: () => Result): Promise<Result> {
+	#change<Result>(change: () => Result, carried = 0): Promise<Result> {
 		return this.#closing === undefined
-			? this.#committer.commit(change)
+			? this.#committer.commit(change, carried)
 			: Promise.reject(new BrokerError("closed", "the broker is closed"));
 	}
 

@@ -139,6 +139,34 @@ describe("synchronous: full", () => {
 		await cluster.close();
 	});
 
+	it("a disk that stands still holds up a bounded amount: more is refused, and what waits is kept later", async () => {
+		const disk = new SlowDisk();
+		const cluster = open({ path: makePath(), maxWaitingBytes: 100_000 }, machine("first", disk.sync));
+		const node = cluster.node();
+		const first = publish(node, "a", json("1"));
+		await disk.isAsked();
+		const waiting = Array.from({ length: 9 }, () => publish(node, "a", json("x".repeat(10_000))));
+		expect(await refusal(publish(node, "a", json("x".repeat(10_000))))).toMatchObject({
+			code: "unavailable",
+			message: expect.stringContaining("too much waits"),
+		});
+		disk.answer();
+		await first;
+		await disk.isAsked();
+		disk.answer();
+		expect((await Promise.all(waiting)).at(-1)?.offset).toBe(10);
+		await cluster.close();
+	});
+
+	it("what changes nothing does not ask the disk", async () => {
+		const disk = new SlowDisk();
+		const cluster = open({ path: makePath() }, machine("first", disk.sync));
+		const node = cluster.node();
+		await cluster.sweep();
+		await node.records.delete("nothing");
+		await cluster.close();
+	});
+
 	it("after the disk refused once nothing is promised any more, and the unclear publish was no success", async () => {
 		const disk = new SlowDisk();
 		const cluster = open({ path: makePath() }, machine("first", disk.sync));

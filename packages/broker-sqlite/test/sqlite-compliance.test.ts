@@ -57,5 +57,4 @@ function comply(name: string, synchronous: Synchronous, sweeps: boolean): void {
 }
 
 comply("SQLite broker that waits for the disk", "full", false);
-comply("SQLite broker that waits for the kernel", "normal", false);
-comply("SQLite broker, swept as time passes", "normal", true);
+comply("SQLite broker that waits for the kernel, swept as time passes", "normal", true);
