@@ -32,7 +32,7 @@ const FRONT = 64;
 const TRIM_AT = 64;
 const MINUTE_MS = 60_000;
 
-export const LOG_COLUMNS = "id, life, head, tail, cut, bytes, touchedMs, ageMs, used";
+const LOG_COLUMNS = "id, life, head, tail, cut, bytes, touchedMs, ageMs, used";
 
 export class Logs {
 	readonly entries: Entries;

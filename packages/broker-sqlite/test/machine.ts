@@ -47,7 +47,7 @@ export async function publish(
 	return result.position;
 }
 
-export function texts(entries: readonly Entry[]): string[] {
+function texts(entries: readonly Entry[]): string[] {
 	return entries.map((entry) => text.decode(entry.data));
 }
 
