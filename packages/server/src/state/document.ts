@@ -11,7 +11,7 @@ import { MAX_NESTING, nestsDeeper } from "@tidewire/protocol/server";
 export type Expiries = ReadonlyMap<string, number>;
 
 /** One less than a message may have, so that a value fits into one. */
-export const MAX_STATE_NESTING = MAX_NESTING - 1;
+const MAX_STATE_NESTING = MAX_NESTING - 1;
 
 const NEWLINE = 0x0a;
 const NO_EXPIRIES: Expiries = new Map();
@@ -65,7 +65,7 @@ export class StateDocument {
 	}
 }
 
-export const NO_DOCUMENT: StateDocument = new StateDocument(undefined);
+const NO_DOCUMENT: StateDocument = new StateDocument(undefined);
 
 /** The expiries that still hold: of members that are there, at times to come. */
 export function keptExpiries(expires: Expiries, value: unknown, nowMs: number): Expiries {

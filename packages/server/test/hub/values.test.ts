@@ -2,7 +2,7 @@
 import { BrokerError, type Entry, type Position } from "@tidewire/broker";
 import { applyPatch } from "@tidewire/protocol/merge-patch";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { Hub, type Joined } from "../../src/hub/hub.ts";
 import type { Start } from "../../src/hub/start.ts";
 import type { ValueSource, WholeValue } from "../../src/hub/values.ts";
@@ -92,7 +92,7 @@ class Board implements ValueSource {
 
 	subscriber(enveloped = true): FakeSubscriber {
 		const encoding = new LineEncoding(enveloped ? 0 : 1, enveloped);
-		return new FakeSubscriber((subscriber) => this.hub.flush.write(subscriber), encoding);
+		return new FakeSubscriber((subscriber) => this.hub.flush.subscriber(subscriber), encoding);
 	}
 
 	async join(subscriber: FakeSubscriber, start: Start = { from: "now" }): Promise<Joined> {
@@ -296,6 +296,32 @@ describe("another epoch", () => {
 		board.patch({ n: 2 });
 		await quiet();
 		expect(told(subscriber)).toEqual(["state e1:0 null", "reset e2:3", 'state e2:3 {"n":1}', '4~{"n":2}']);
+	});
+
+	it("while it waits to be written to in a long flush: it gets no patch of the old one", async () => {
+		const board = new Board();
+		const subscriber = board.subscriber();
+		await board.join(subscriber);
+		// Each look at the clock finds the turn over, and 64 others are written to first.
+		let ms = 0;
+		const clock = vi.spyOn(performance, "now").mockImplementation(() => {
+			ms += 100;
+			return ms;
+		});
+		onTestFinished(() => clock.mockRestore());
+		for (let count = 0; count < 64; count++) {
+			board.hub.flush.subscriber(board.subscriber());
+		}
+		board.patch({ a: 1 });
+		await turn();
+		expect(told(subscriber)).toEqual(["state e1:0 null"]);
+		board.restart("e2", { n: 1 });
+		board.patch({ m: 1 });
+		await quiet();
+		expect(told(subscriber)).toEqual(["state e1:0 null", "reset e2:3", 'state e2:4 {"n":1,"m":1}']);
+		board.patch({ m: 2 });
+		await quiet();
+		expect(told(subscriber).at(-1)).toBe('5~{"m":2}');
 	});
 
 	it("while the value is read: that of the new one is sent", async () => {
