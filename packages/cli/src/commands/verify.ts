@@ -61,9 +61,9 @@ async function perform(terminal: Terminal, url: URL | undefined, options: Verify
 	if ((url === undefined) === (options.judge === undefined)) {
 		throw new CliError("usage", "verify takes either the server's URL or --judge with a record's file");
 	}
-	const verdict = url === undefined ? await judge(options.judge ?? "") : await run(terminal, url, options);
+	const { seed, verdict } = url === undefined ? await judge(options.judge ?? "") : await run(terminal, url, options);
 	if (options.json === true) {
-		terminal.print(JSON.stringify(verdict));
+		terminal.print(JSON.stringify({ seed, ...verdict }));
 	} else {
 		for (const line of describeVerdict(verdict)) {
 			terminal.print(line);
@@ -72,6 +72,12 @@ async function perform(terminal: Terminal, url: URL | undefined, options: Verify
 		terminal.print(summarize(verdict));
 	}
 	if (!verdict.clean) {
+		if (url !== undefined && options.record === undefined) {
+			terminal.note(
+				`--seed ${seed} repeats the plan of faults; --record <file> keeps the lines that are named`,
+				"aside",
+			);
+		}
 		const wrong = Object.entries(verdict.counts).filter(([, count]) => count > 0);
 		throw new CliError("failure", `violated: ${wrong.map(([name, count]) => `${name} ${count}`).join(", ")}`);
 	}
@@ -80,13 +86,25 @@ async function perform(terminal: Terminal, url: URL | undefined, options: Verify
 	}
 }
 
-async function judge(file: string): Promise<Verdict> {
-	const judge = new Judge();
-	await readRecord(file, (event) => judge.see(event));
-	return judge.finish();
+interface Judged {
+	readonly seed: number;
+	readonly verdict: Verdict;
 }
 
-async function run(terminal: Terminal, url: URL, options: VerifyOptions): Promise<Verdict> {
+async function judge(file: string): Promise<Judged> {
+	const judge = new Judge();
+	let seed = 0;
+	await readRecord(
+		file,
+		(event) => judge.see(event),
+		(header) => {
+			seed = header.seed;
+		},
+	);
+	return { seed, verdict: judge.finish() };
+}
+
+async function run(terminal: Terminal, url: URL, options: VerifyOptions): Promise<Judged> {
 	const { start, sdk = false, every, settle, token, record, seed = randomInt(MOST_SEED) } = options;
 	const faults = options.faults ?? KINDS.filter((kind) => canDo(kind, url, options));
 	const impossible = faults.find((kind) => !canDo(kind, url, options));
@@ -105,12 +123,13 @@ async function run(terminal: Terminal, url: URL, options: VerifyOptions): Promis
 	const about = `${publishers} publishers, ${subscribers} subscribers, ${channels} channels, ${rate} messages/s`;
 	terminal.note(`seed ${seed}: ${about}, ${seconds} s, faults: ${faults.join(", ") || "none"}`, "aside");
 	try {
-		return await verify({
+		const verdict = await verify({
 			...{ url, seconds, publishers, subscribers, channels, channelName, rate, nodes },
 			...{ faults, everySeconds: every, settleSeconds: settle, start, token, record, seed, sdk },
 			stopped: terminal.stopped,
 			progress: tell(terminal),
 		});
+		return { seed, verdict };
 	} finally {
 		terminal.progress(undefined);
 	}

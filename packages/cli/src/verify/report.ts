@@ -1,5 +1,5 @@
 /** The verdict in words: what was acknowledged, what came of it, each counter, and the evidence of what is wrong. Pure. */
-import { COUNTER_NAMES, COUNTERS } from "./judge/counters.ts";
+import { COUNTER_NAMES, COUNTERS, type Counter } from "./judge/counters.ts";
 import type { Verdict } from "./judge/verdict.ts";
 
 export function describeVerdict({ counts, examples, figures, complete }: Verdict): readonly string[] {
@@ -30,11 +30,14 @@ export function describeVerdict({ counts, examples, figures, complete }: Verdict
 	return lines;
 }
 
+const SUMMARIZED: readonly Counter[] = ["lost_acked", "silent_gap", "duplicates", "reorder", "nonmonotonic"];
+
 /** In one line: the promise, and whether it was kept. */
 export function summarize({ counts, figures }: Verdict): string {
-	const lost = counts.lost_acked + counts.silent_gap;
+	// A message that was passed over counts as a hole and as lost; it is one.
+	const lost = Math.max(counts.lost_acked, counts.silent_gap);
 	const order = counts.reorder + counts.nonmonotonic;
-	const rest = COUNTER_NAMES.reduce((total, name) => total + counts[name], 0) - lost - counts.duplicates - order;
+	const rest = COUNTER_NAMES.filter((name) => !SUMMARIZED.includes(name)).reduce((all, name) => all + counts[name], 0);
 	const others = rest === 0 ? "" : `, ${rest} other violations`;
 	const text = `${lost} lost, ${counts.duplicates} doubled, ${order} out of order`;
 	return `${text}${others}, of ${figures.acknowledged} acknowledged messages in ${figures.seconds} s`;

@@ -67,6 +67,7 @@ describe("tidewire verify", () => {
 	it("fails with what was violated, and shows the evidence", async () => {
 		const { events } = history(1, "drop one");
 		const { printed, error } = await call("--judge", await recordOf(events));
+		expect(printed.at(-1)).toMatch(/^1 lost, 0 doubled, 0 out of order, of/);
 		expect(error).toMatchObject({ code: "failure", message: expect.stringMatching(/^violated: .*silent_gap 1/) });
 		expect(printed.join("\n")).toMatch(/silent_gap: s\d on [ab] passed over e\d+:\d+ \[\d+\]/);
 	});
@@ -74,7 +75,7 @@ describe("tidewire verify", () => {
 	it("prints the verdict as JSON", async () => {
 		const { printed } = await call("--json", "--judge", await recordOf(history(2).events));
 		expect(printed).toHaveLength(1);
-		expect(JSON.parse(printed[0]!)).toMatchObject({ clean: true, complete: true, counts: { lost_acked: 0 } });
+		expect(JSON.parse(printed[0]!)).toMatchObject({ seed: 1, clean: true, complete: true, counts: { lost_acked: 0 } });
 	});
 
 	it("says that a record has no end", async () => {
