@@ -85,7 +85,7 @@ function drawBar(bar: Bar, y: number, left: number, x: (value: number) => number
 	const inner = part === undefined ? "" : rect(left, y, Math.max(0, x(part) - left), BAR, dark);
 	const spread = least === undefined || most === undefined || most <= least ? "" : whisker(x(least), x(most), middle);
 	const end = Math.max(x(value), most === undefined ? 0 : x(most)) + 8;
-	return [name, whole, inner, spread, text(end, middle + 5, writtenValue(bar), marked ? "strong" : "ink")];
+	return [name, whole, inner, spread, text(end, middle + 5, writtenValue(bar), marked ? "strongvalue" : "value")];
 }
 
 function whisker(from: number, to: number, y: number): string {

@@ -46,6 +46,7 @@ const STYLE = `
 text { font: ${FONT_SIZE}px ${FONT}; }
 .title { font-size: 16px; font-weight: 600; }
 .strong { font-weight: 600; }
+.halo { paint-order: stroke; stroke-width: 4px; stroke-linejoin: round; }
 .whisker { stroke-width: 1.5; fill: none; }
 ${rules(0)}
 @media (prefers-color-scheme: dark) {
@@ -71,6 +72,8 @@ const TEXT_CLASSES = {
 	ink: "fill-ink",
 	soft: "fill-soft",
 	strong: "fill-ink strong",
+	value: "fill-ink line-ground halo",
+	strongvalue: "fill-ink strong line-ground halo",
 	title: "fill-ink title",
 } as const;
 type TextTone = keyof typeof TEXT_CLASSES;

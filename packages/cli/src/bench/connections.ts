@@ -4,6 +4,7 @@
  */
 import { addCounts, NOTHING_COUNTED } from "./continuity.ts";
 import { Crew, shareOut } from "./crew.ts";
+import { describeUse } from "./delivered.ts";
 import { nowMicros } from "./delivery.ts";
 import { Histogram } from "./histogram.ts";
 import { Publisher } from "./publisher.ts";
@@ -37,6 +38,7 @@ export async function measureConnections(settings: Settings): Promise<Measuremen
 			...share,
 			channels,
 			every: false,
+			stalled: 0,
 			atOnce: Math.ceil(settings.atOnce / shares.length),
 		}));
 		const openings = await crew.open(orders, stopped);
@@ -45,15 +47,14 @@ export async function measureConnections(settings: Settings): Promise<Measuremen
 			return undefined;
 		}
 		const opening = new Histogram();
-		for (const counts of openings) {
-			opening.add(counts);
+		for (const { micros } of openings) {
+			opening.add(micros);
 		}
 		const cpuOpened = server?.cpu();
 		await sleep(REST_MS, stopped);
 		const residentOpened = server?.residentBytes();
 		const idleFrom = server?.cpu();
 		const idleBeganMs = performance.now();
-		crew.countFrom(Math.floor(nowMicros()));
 		await sleep(seconds * 1_000, stopped);
 		const idleMs = performance.now() - idleBeganMs;
 		const idleUntil = server?.cpu();
@@ -69,7 +70,7 @@ export async function measureConnections(settings: Settings): Promise<Measuremen
 			after === undefined || before === undefined ? null : figure((after - before) / of);
 		const sum = (cpu: { user: number; system: number } | undefined): number | undefined =>
 			cpu === undefined ? undefined : cpu.user + cpu.system;
-		const cpuShare = Math.max(...workers.map((worker) => worker.cpuShare));
+		const cpuShare = Math.max(...openings.map((one) => one.cpuShare));
 		return {
 			subject: "connections",
 			method:
@@ -103,7 +104,7 @@ export async function measureConnections(settings: Settings): Promise<Measuremen
 					closedWhy: workers.find(({ closedWhy }) => closedWhy !== undefined)?.closedWhy ?? null,
 				},
 			],
-			load: [{ processes: workers.length, cpuShare: round(cpuShare), lateMs: 0, limit: null }],
+			load: [{ processes: workers.length, cpuShare: round(cpuShare), lateMs: 0, limit: describeUse(cpuShare) }],
 			refused: Object.fromEntries(publisher.refused),
 			...(stopped.aborted ? { interrupted: true } : {}),
 		};

@@ -5,8 +5,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { CliError } from "../error.ts";
-import type { HistogramCounts } from "./histogram.ts";
-import type { News, OpenOrder, Order, WorkerFigures } from "./load-task.ts";
+import type { News, Opening, OpenOrder, Order, WorkerFigures } from "./load-task.ts";
 
 /** From source in a checkout, compiled where installed; the process resolves packages as this one does. */
 const SOURCE = import.meta.url.endsWith(".ts");
@@ -16,7 +15,7 @@ interface Member {
 	readonly child: ChildProcess;
 	/** Connections that are open and subscribed. */
 	opened: number;
-	openMicros: HistogramCounts | undefined;
+	opening: Opening | undefined;
 	deliveries: number;
 	rounds: number;
 	figures: WorkerFigures | undefined;
@@ -47,7 +46,7 @@ export class Crew {
 			const member: Member = {
 				child,
 				opened: 0,
-				openMicros: undefined,
+				opening: undefined,
 				deliveries: 0,
 				rounds: 0,
 				figures: undefined,
@@ -73,12 +72,12 @@ export class Crew {
 		return Math.min(...this.#members.map(({ rounds }) => rounds));
 	}
 
-	async open(orders: readonly OpenOrder[], signal: AbortSignal): Promise<readonly HistogramCounts[]> {
+	async open(orders: readonly OpenOrder[], signal: AbortSignal): Promise<readonly Opening[]> {
 		for (const [index, order] of orders.entries()) {
 			this.#tell(this.#members[index]!, order);
 		}
-		await this.until(() => this.#members.every(({ openMicros }) => openMicros !== undefined), signal);
-		return this.#members.flatMap(({ openMicros }) => openMicros ?? []);
+		await this.until(() => this.#members.every(({ opening }) => opening !== undefined), signal);
+		return this.#members.flatMap(({ opening }) => opening ?? []);
 	}
 
 	/** What was due before this time is warm-up. */
@@ -159,8 +158,8 @@ export class Crew {
 				member.opened = news.opened;
 				break;
 			case "opened":
-				member.opened = news.opened;
-				member.openMicros = news.micros;
+				member.opened = news.opening.opened;
+				member.opening = news.opening;
 				break;
 			case "delivered":
 				member.deliveries = news.deliveries;

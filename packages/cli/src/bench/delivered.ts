@@ -12,6 +12,11 @@ const MOST_LATE_MS = 5;
 /** The part of the time that the load may stand in line for a core before its figures are another program's. */
 const MOST_WAITED = 0.02;
 
+/** null where a process had time left. */
+export function describeUse(cpuShare: number): string | null {
+	return cpuShare < MOST_SHARE ? null : `a load process used ${Math.round(100 * cpuShare)} % of a core`;
+}
+
 /** Runs the plans one after the other, until one is stopped. */
 export async function measureDeliveries(
 	settings: Settings,
@@ -86,7 +91,7 @@ export function judgeLoad(kind: Plan["pace"]["kind"], { workers, late }: LoadFig
 	const cpuShare = Math.max(...workers.map((worker) => worker.cpuShare));
 	const lateMs = kind === "schedule" ? (figure(late.percentile(0.99) / 1_000) ?? 0) : 0;
 	const reasons = [
-		...(cpuShare >= MOST_SHARE ? [`a load process used ${Math.round(100 * cpuShare)} % of a core`] : []),
+		...[describeUse(cpuShare)].filter((words) => words !== null),
 		...(lateMs > MOST_LATE_MS ? [`publishes were late, p99 ${lateMs} ms`] : []),
 	];
 	return {

@@ -163,6 +163,12 @@ export class LoadClient {
 		});
 	}
 
+	/** Reads nothing more, until the process ends. What the server makes of it is no finding. */
+	stall(): void {
+		this.#leaving = true;
+		this.#socket.pause();
+	}
+
 	close(): void {
 		this.#leaving = true;
 		this.#connection.close();

@@ -75,6 +75,7 @@ export async function runLoad(settings: Settings, plan: Plan): Promise<LoadFigur
 			...share,
 			channels: plan.channels,
 			every: plan.every,
+			stalled: settings.stalled,
 			atOnce: Math.ceil(settings.atOnce / shares.length),
 			roundMessages: plan.pace.kind === "rounds" ? plan.pace.messages : undefined,
 		}));

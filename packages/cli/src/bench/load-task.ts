@@ -14,6 +14,8 @@ export interface OpenOrder {
 	readonly channels: number;
 	/** Each client subscribes to all channels; otherwise to one, in turn. */
 	readonly every: boolean;
+	/** The clients of the first numbers, counted over all processes, stop reading once they have subscribed. */
+	readonly stalled: number;
 	/** How many connections are opened at a time. */
 	readonly atOnce: number;
 	/** In a closed loop: messages per channel in a round. The process says when it has a whole round. */
@@ -43,10 +45,17 @@ export interface WorkerFigures {
 	readonly closedWhy?: string | undefined;
 }
 
+export interface Opening {
+	readonly opened: number;
+	/** Per connection, from its first step until its last subscription was accepted. */
+	readonly micros: HistogramCounts;
+	/** The part of a core that the process used meanwhile, 0 to 1. */
+	readonly cpuShare: number;
+}
+
 export type News =
 	| { readonly say: "opening"; readonly opened: number }
-	/** From the first step of a connection until its last subscription was accepted. */
-	| { readonly say: "opened"; readonly opened: number; readonly micros: HistogramCounts }
+	| { readonly say: "opened"; readonly opening: Opening }
 	| { readonly say: "delivered"; readonly deliveries: number }
 	| { readonly say: "round"; readonly rounds: number }
 	| { readonly say: "settled"; readonly figures: WorkerFigures }

@@ -16,6 +16,8 @@ const LEAST_SHARED_MICROS = 100_000;
 
 /** Each client's subscriptions by the channel's number. */
 const books = new Map<LoadClient, Map<number, Continuity>>();
+/** Kept, so that their connections are. */
+const stalled: LoadClient[] = [];
 /** Clients that the server hung up on: for what they lack nobody waits. */
 const gone = new Set<LoadClient>();
 const latency = new Histogram();
@@ -92,6 +94,7 @@ let order: OpenOrder | undefined;
 
 async function open(given: OpenOrder): Promise<void> {
 	order = given;
+	const before = usage();
 	const micros = new Histogram();
 	let next = 0;
 	const openNext = async (): Promise<void> => {
@@ -104,7 +107,9 @@ async function open(given: OpenOrder): Promise<void> {
 	};
 	await Promise.all(Array.from({ length: Math.min(given.atOnce, given.clients) }, openNext));
 	roundSize = given.roundMessages === undefined ? roundSize : given.roundMessages * countSubscriptions();
-	say({ say: "opened", opened: books.size, micros: micros.counts() });
+	const used = usage();
+	const cpuShare = shareOf(used.cpuMicros - before.cpuMicros, used.atMicros - before.atMicros);
+	say({ say: "opened", opening: { opened: books.size + stalled.length, micros: micros.counts(), cpuShare } });
 }
 
 async function openOne(given: OpenOrder, index: number): Promise<void> {
@@ -117,6 +122,11 @@ async function openOne(given: OpenOrder, index: number): Promise<void> {
 			subscriptions.set(channel, new Continuity(await client.subscribe(channelName(given, channel))));
 		}),
 	);
+	if (index < given.stalled) {
+		client.stall();
+		books.delete(client);
+		stalled.push(client);
+	}
 }
 
 function countSubscriptions(): number {
@@ -145,13 +155,12 @@ async function settle(heads: readonly number[], patienceMs: number): Promise<voi
 			continuity = addCounts(continuity, book.counts(heads[channel] ?? 0));
 		}
 	}
-	// Of a measurement that was over at once, shares say nothing.
-	const elapsedMicros = Math.max(LEAST_SHARED_MICROS, used.atMicros - usedBefore.atMicros);
+	const elapsedMicros = used.atMicros - usedBefore.atMicros;
 	const figures: WorkerFigures = {
 		deliveries: measured,
 		latency: latency.counts(),
-		cpuShare: (used.cpuMicros - usedBefore.cpuMicros) / elapsedMicros,
-		waitedShare: ((used.waitedMs - usedBefore.waitedMs) * 1_000) / elapsedMicros,
+		cpuShare: shareOf(used.cpuMicros - usedBefore.cpuMicros, elapsedMicros),
+		waitedShare: shareOf((used.waitedMs - usedBefore.waitedMs) * 1_000, elapsedMicros),
 		continuity,
 		subscriptions: countSubscriptions(),
 		closed,
@@ -169,6 +178,11 @@ function isSettled(heads: readonly number[]): boolean {
 		}
 	}
 	return true;
+}
+
+/** Of what was over at once a share would say nothing. */
+function shareOf(micros: number, elapsedMicros: number): number {
+	return micros / Math.max(LEAST_SHARED_MICROS, elapsedMicros);
 }
 
 function usage(): typeof usedBefore {
@@ -214,7 +228,7 @@ function obey(given: Order): void | Promise<void> {
 
 const progress = setInterval(() => {
 	if (order !== undefined && rounds === 0 && deliveries === 0) {
-		say({ say: "opening", opened: books.size });
+		say({ say: "opening", opened: books.size + stalled.length });
 	}
 	say({ say: "delivered", deliveries });
 }, PROGRESS_EVERY_MS);

@@ -23,6 +23,8 @@ export interface Settings extends Amounts {
 	readonly target: Target;
 	readonly seconds: number;
 	readonly warmUp: number;
+	/** Of the clients; they stop reading, and are judged by what becomes of the others. */
+	readonly stalled: number;
 	readonly payloads: readonly Payload[];
 	/** What the payloads are, for the reader. */
 	readonly payloadName: string;

@@ -34,7 +34,16 @@ function measureLatency(settings: Settings): Promise<Measurement | undefined> {
 		{
 			subject: "latency",
 			method: `Each channel gets ${rate} messages a second. ${OPEN_LOOP}`,
-			options: { clients, channels, rate, payload: payloadName, seconds, warmUp, workers: settings.workers },
+			options: {
+				clients,
+				channels,
+				rate,
+				payload: payloadName,
+				seconds,
+				warmUp,
+				workers: settings.workers,
+				stalled: settings.stalled,
+			},
 		},
 		[
 			{
@@ -96,7 +105,16 @@ async function measureRecorded(settings: Settings): Promise<Measurement | undefi
 			method:
 				`A recording's streams, dealt out to ${channels} channels, at ${speed} times its own pace, from the beginning ` +
 				`again where it ends; each client subscribes to all channels. ${OPEN_LOOP}`,
-			options: { clients, channels, speed, payload: payloadName, seconds, warmUp, workers: settings.workers },
+			options: {
+				clients,
+				channels,
+				speed,
+				payload: payloadName,
+				seconds,
+				warmUp,
+				workers: settings.workers,
+				stalled: settings.stalled,
+			},
 		},
 		[
 			{

@@ -26,6 +26,7 @@ interface BenchOptions extends Amounts {
 	readonly payload?: string;
 	readonly prefix: string;
 	readonly workers?: number;
+	readonly stalled: number;
 	readonly atOnce: number;
 	readonly patience: number;
 	readonly pid?: number;
@@ -59,6 +60,7 @@ export function benchCommand(terminal: Terminal): Command {
 		.option("--payload <file.jsonl>", "publish the lines of this file instead")
 		.option("--seconds <number>", "how long to measure", readAmount, 10)
 		.option("--warm-up <number>", "seconds before that, which do not count", readSpan, 2)
+		.option("--stalled <number>", "so many of the clients stop reading; the others are measured", readCount, 0)
 		.option("--prefix <text>", "what the names of the channels begin with", "bench_")
 		.option("--workers <number>", "load processes (default: by clients and cores)", readCount)
 		.option("--at-once <number>", "connections that are being opened at a time", readCount, 100)
@@ -106,7 +108,8 @@ async function bench(terminal: Terminal, url: URL, options: BenchOptions): Promi
 }
 
 function settle(terminal: Terminal, url: URL, options: BenchOptions, payloads: readonly Payload[]): Settings {
-	const { clients, channels, rate, burst, speed, seconds, warmUp, prefix, atOnce, patience, pid, token } = options;
+	const { clients, channels, rate, burst, speed, seconds, warmUp, prefix, stalled, atOnce, patience, pid, token } =
+		options;
 	return {
 		target: { url: url.href, token },
 		clients,
@@ -118,6 +121,7 @@ function settle(terminal: Terminal, url: URL, options: BenchOptions, payloads: r
 		warmUp,
 		payloads,
 		payloadName: options.payload === undefined ? `${options.size ?? DEFAULT_SIZE} bytes` : basename(options.payload),
+		stalled,
 		workers: 1,
 		atOnce,
 		patienceMs: patience * 1_000,
@@ -134,6 +138,9 @@ function sized(settings: Settings, subject: Subject, { workers }: BenchOptions):
 	const clients = settings.clients ?? (subject === "fanout" || subject === "connections" ? 1_000 : 100);
 	const wanted = Math.min(Math.max(1, availableParallelism() - 1), Math.ceil(clients / CLIENTS_PER_WORKER));
 	const least = Math.ceil(clients / MOST_CLIENTS_PER_WORKER);
+	if (subject !== "connections" && settings.stalled >= clients) {
+		throw new CliError("usage", `of ${clients} clients ${settings.stalled} cannot stall: one at least must read`);
+	}
 	return { ...settings, clients, workers: workers ?? Math.max(wanted, least) };
 }
 

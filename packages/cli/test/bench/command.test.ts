@@ -80,6 +80,13 @@ describe("tidewire bench", () => {
 		expect(code).toBe(0);
 	});
 
+	it("measures those who read while others have stopped to", async () => {
+		const stalled = ["--subject", "latency,fanout", "--stalled", "1"];
+		const { code, stdout } = await bench(await fakeServer("none"), ...stalled);
+		expect(stdout).toMatch(/each offset once and in order: 120 deliveries to 3 subscriptions$/m);
+		expect(code).toBe(0);
+	});
+
 	it("reads servers that write their messages otherwise", async () => {
 		const { code, stdout } = await bench(await fakeServer("writes-otherwise"), "--subject", "latency");
 		expect(stdout).toMatch(/each offset once and in order: 160 deliveries to 4/);
@@ -189,6 +196,7 @@ describe("tidewire bench says what is wrong, and with which exit code", () => {
 		["a number that is none", ["ws://x", "--clients", "0"], /It must be a whole number from 1/],
 		["a rate that is none", ["ws://x", "--rate", "-1"], /It must be a number above 0/],
 		["options that exclude each other", ["ws://x", "--size", "9", "--payload", "x"], /--size and --payload exclude/],
+		["nobody who reads", ["ws://x", "--clients", "2", "--stalled", "2"], /of 2 clients 2 cannot stall/],
 		["a recording that is missing", ["ws://x", "--subject", "recorded"], /needs --payload with a recording/],
 	])("%s: 2", async (_what, args, words) => {
 		const { code, stdout, stderr } = await start(["bench", ...args]).ended;
