@@ -50,6 +50,11 @@ export class MemoryLogs {
 		return this.#logs.size;
 	}
 
+	/** What the entries take in memory, holes included. */
+	get slabBytes(): number {
+		return this.#store.bytes;
+	}
+
 	/** The channel's log; a new one under a new epoch where there is none. To be settled when done with. */
 	open(channel: string, nowMs: number): MemoryLog {
 		const present = this.#logs.get(channel);
