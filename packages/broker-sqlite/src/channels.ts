@@ -1,6 +1,6 @@
 /** The list of channels that have a log or subscribers, in the order of their names' bytes: those of the file and those of memory. */
 import type { ChannelsOptions } from "@tidewire/broker";
-import type { Database, Query } from "./database.ts";
+import { BYTES, type Database, type Query } from "./database.ts";
 import { HEAD_LIFE_MS } from "./log.ts";
 import type { Logs } from "./logs.ts";
 import { endOfPrefix, toName, toNameBytes } from "./name-bytes.ts";
@@ -16,7 +16,7 @@ export class Channels {
 		this.#logs = logs;
 		// A log whose row has ended may have subscribers: those come from memory.
 		this.#list = database.query(
-			`SELECT name FROM log WHERE name >= ? AND name > ? AND name < ? AND touchedMs + ageMs + ${HEAD_LIFE_MS} > ?
+			`SELECT name FROM log WHERE name >= ${BYTES} AND name > ${BYTES} AND name < ? AND touchedMs + ageMs + ${HEAD_LIFE_MS} > ?
 			ORDER BY name LIMIT ?`,
 		);
 	}

@@ -7,6 +7,9 @@ import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 
 /** What a column may hold. */
 export type Value = SQLInputValue;
 
+/** A parameter for bytes, of which there may be none: Node 22 hands an empty array to SQLite as NULL. */
+export const BYTES = "coalesce(?, x'')";
+
 /** A prepared statement whose rows have the shape that its text gives them. */
 export interface Query<Row> {
 	get(...values: readonly Value[]): Row | undefined;

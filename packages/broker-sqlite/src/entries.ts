@@ -3,7 +3,7 @@
  * kept (`Logs` does), and it never reads data that is not asked for.
  */
 import type { Entry, Publication, ReadOptions } from "@tidewire/broker";
-import type { Database, Query } from "./database.ts";
+import { BYTES, type Database, type Query } from "./database.ts";
 
 interface Row {
 	readonly place: number;
@@ -83,7 +83,7 @@ export class Entries {
 	readonly #remove: Query<never>;
 
 	constructor(database: Database) {
-		this.#insert = database.query("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+		this.#insert = database.query(`INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ${BYTES})`);
 		this.#forward = database.query(
 			`SELECT ${COLUMNS} FROM entry WHERE log = ? AND place > ? AND place <= ? AND ${IS_FRESH} ORDER BY place LIMIT ?`,
 		);

@@ -4,7 +4,7 @@
  * are given up for room is `room.ts`.
  */
 import type { Entry, Page, Position, ReadOptions, Retention, Snapshot } from "@tidewire/broker";
-import type { Database, Query } from "./database.ts";
+import { BYTES, type Database, type Query } from "./database.ts";
 import { Entries, type Weight, weigh } from "./entries.ts";
 import { epochOf } from "./epoch.ts";
 import { Log, type LogState } from "./log.ts";
@@ -73,7 +73,7 @@ export class Logs {
 		);
 		this.#delete = database.query("DELETE FROM log WHERE id = ?");
 		this.#findSnapshot = database.query("SELECT place, data FROM snapshot WHERE log = ?");
-		this.#putSnapshot = database.query("INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?)");
+		this.#putSnapshot = database.query(`INSERT OR REPLACE INTO snapshot VALUES (?, ?, ${BYTES})`);
 		this.#deleteSnapshot = database.query("DELETE FROM snapshot WHERE log = ?");
 		this.#putGarbage = database.query("INSERT OR REPLACE INTO garbage VALUES (?, ?)");
 		this.#putGeneration = database.query("UPDATE file SET generation = ?");

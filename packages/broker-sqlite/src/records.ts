@@ -3,7 +3,7 @@
  * What is wrong with a call, the node has found before. Writes happen in a transaction.
  */
 import { BrokerError, type KeyedRecord } from "@tidewire/broker";
-import type { Database, Query } from "./database.ts";
+import { BYTES, type Database, type Query } from "./database.ts";
 import { endOfPrefix, toName, toNameBytes } from "./name-bytes.ts";
 
 export interface RecordsOptions {
@@ -48,11 +48,12 @@ export class StoredRecords {
 		const { database } = options;
 		this.#options = options;
 		this.#database = database;
-		this.#find = database.query("SELECT value, endsMs FROM record WHERE key = ?");
-		this.#put = database.query("INSERT OR REPLACE INTO record VALUES (?, ?, ?)");
-		this.#delete = database.query("DELETE FROM record WHERE key = ?");
+		this.#find = database.query(`SELECT value, endsMs FROM record WHERE key = ${BYTES}`);
+		this.#put = database.query(`INSERT OR REPLACE INTO record VALUES (${BYTES}, ${BYTES}, ?)`);
+		this.#delete = database.query(`DELETE FROM record WHERE key = ${BYTES}`);
 		this.#list = database.query(
-			"SELECT key, value FROM record WHERE key >= ? AND key > ? AND key < ? AND endsMs > ? ORDER BY key LIMIT ?",
+			`SELECT key, value FROM record WHERE key >= ${BYTES} AND key > ${BYTES} AND key < ? AND endsMs > ?
+			ORDER BY key LIMIT ?`,
 		);
 		this.#removeEnded = database.query(
 			`DELETE FROM record WHERE key IN (SELECT key FROM record WHERE endsMs <= ? ORDER BY endsMs LIMIT ?)

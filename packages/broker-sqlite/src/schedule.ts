@@ -4,7 +4,7 @@
  * process was running is appended at the next start.
  */
 import { BrokerError, type Publication, type Retention } from "@tidewire/broker";
-import type { Database, Query } from "./database.ts";
+import { BYTES, type Database, type Query } from "./database.ts";
 import { packAttributes, unpackAttributes } from "./entries.ts";
 import { toName, toNameBytes } from "./name-bytes.ts";
 
@@ -64,7 +64,7 @@ export class Schedule {
 		this.#options = options;
 		this.#put = database.query(
 			`INSERT INTO scheduled (atMs, name, isBinary, attributes, data, messages, bytes, ageMs)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			VALUES (?, ?, ?, ?, ${BYTES}, ?, ?, ?)`,
 		);
 		this.#delete = database.query("DELETE FROM scheduled WHERE id = ?");
 		this.#first = database.query("SELECT min(atMs) AS atMs FROM scheduled");
