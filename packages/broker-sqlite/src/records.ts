@@ -19,6 +19,11 @@ interface Row {
 	readonly endsMs: number;
 }
 
+interface KeyRow {
+	readonly key: Uint8Array;
+	readonly value: Uint8Array;
+}
+
 interface Totals {
 	readonly count: number;
 	readonly bytes: number | null;
@@ -39,7 +44,9 @@ export class StoredRecords {
 	readonly #find: Query<Row>;
 	readonly #put: Query<never>;
 	readonly #delete: Query<never>;
-	readonly #list: Query<{ readonly key: Uint8Array; readonly value: Uint8Array }>;
+	/** From a key on, and after a key: one condition each, since SQLite starts at the first that it is given. */
+	readonly #from: Query<KeyRow>;
+	readonly #after: Query<KeyRow>;
 	readonly #removeEnded: Query<{ readonly bytes: number }>;
 	#count: number;
 	#bytes: number;
@@ -51,10 +58,10 @@ export class StoredRecords {
 		this.#find = database.query(`SELECT value, endsMs FROM record WHERE key = ${BYTES}`);
 		this.#put = database.query(`INSERT OR REPLACE INTO record VALUES (${BYTES}, ${BYTES}, ?)`);
 		this.#delete = database.query(`DELETE FROM record WHERE key = ${BYTES}`);
-		this.#list = database.query(
-			`SELECT key, value FROM record WHERE key >= ${BYTES} AND key > ${BYTES} AND key < ? AND endsMs > ?
-			ORDER BY key LIMIT ?`,
-		);
+		const list = (begins: string): Query<KeyRow> =>
+			database.query(`SELECT key, value FROM record WHERE ${begins} AND key < ? AND endsMs > ? ORDER BY key LIMIT ?`);
+		this.#from = list(`key >= ${BYTES}`);
+		this.#after = list(`key > ${BYTES}`);
 		this.#removeEnded = database.query(
 			`DELETE FROM record WHERE key IN (SELECT key FROM record WHERE endsMs <= ? ORDER BY endsMs LIMIT ?)
 			RETURNING length(key) + length(value) AS bytes`,
@@ -127,14 +134,12 @@ export class StoredRecords {
 	list(prefix: string, after: string | undefined, limit: number): readonly KeyedRecord[] {
 		const first = toNameBytes(prefix);
 		const most = Math.min(Math.floor(limit), Number.MAX_SAFE_INTEGER);
-		const rows = this.#list.all(
-			first,
-			// Nothing is before the empty key, which is a key: so "after nothing" is not "after the empty one".
-			after === undefined ? -1 : toNameBytes(after),
-			endOfPrefix(first) ?? LAST,
-			this.#options.now(),
-			most,
-		);
+		const end = endOfPrefix(first) ?? LAST;
+		const nowMs = this.#options.now();
+		const rows =
+			after !== undefined && after >= prefix
+				? this.#after.all(toNameBytes(after), end, nowMs, most)
+				: this.#from.all(first, end, nowMs, most);
 		return rows.map(({ key, value }) => ({ key: toName(key), value }));
 	}
 
