@@ -38,7 +38,7 @@ const TICKS_PER_INTERVAL = 30;
 const SLOTS = 64;
 
 export class Heartbeat {
-	/** Milliseconds, coarse: the time of the last tick, on a clock that never jumps. */
+	/** Whole milliseconds (connections keep small integers), coarse: the time of the last tick, on a clock that never jumps. */
 	nowMs: number;
 	readonly #options: HeartbeatOptions;
 	readonly #clock: () => number;
@@ -51,7 +51,7 @@ export class Heartbeat {
 	constructor(options: HeartbeatOptions, clock: () => number = () => performance.now()) {
 		this.#options = options;
 		this.#clock = clock;
-		this.nowMs = clock();
+		this.nowMs = Math.round(clock());
 		const tickMs = Math.min(MAX_TICK_MS, Math.max(MIN_TICK_MS, options.intervalMs / TICKS_PER_INTERVAL));
 		this.#wheel = new Wheel(tickMs, SLOTS, this.nowMs);
 	}
@@ -97,7 +97,7 @@ export class Heartbeat {
 	}
 
 	tick(): void {
-		this.nowMs = this.#clock();
+		this.nowMs = Math.round(this.#clock());
 		for (const item of this.#wheel.advance(this.nowMs)) {
 			this.#judge(item);
 		}
@@ -109,7 +109,7 @@ export class Heartbeat {
 			item.dead();
 			return;
 		}
-		const graceMs = timeoutMs + (item.unconfirmedBytes / SLOWEST_BYTES_PER_SECOND) * 1_000;
+		const graceMs = timeoutMs + Math.ceil((item.unconfirmedBytes / SLOWEST_BYTES_PER_SECOND) * 1_000);
 		if (item.askedMs > 0 && this.nowMs >= item.askedMs + intervalMs + graceMs) {
 			item.dead();
 			return;

@@ -2,7 +2,7 @@
  * A request for a WebSocket as it arrives, by an upgrade of HTTP/1.1 or as a stream of HTTP/2 (RFC 8441): what is looked
  * at before it becomes a connection, and the two ways to answer. Who comes after this file need not know by which.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import type { ServerHttp2Stream, IncomingHttpHeaders as StreamHeaders } from "node:http2";
 import type { Duplex } from "node:stream";
@@ -50,7 +50,10 @@ export function upgradeArrival(request: Request, socket: Duplex & PeerSocket, he
 	return {
 		target: request.url ?? "",
 		headers: request.headers,
-		remoteAddress: socket.remoteAddress,
+		// Node keeps what it is asked for once, in every socket.
+		get remoteAddress(): string | undefined {
+			return socket.remoteAddress;
+		},
 		encrypted: socket.encrypted === true,
 		socket,
 		head,
@@ -101,5 +104,5 @@ function withoutPseudoFields(headers: StreamHeaders): IncomingHttpHeaders {
 }
 
 function sha1(text: string): string {
-	return createHash("sha1").update(text).digest("base64");
+	return hash("sha1", text, "base64");
 }

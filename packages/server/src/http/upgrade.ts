@@ -2,6 +2,7 @@
  * From an upgrade request to a connection, or to a refusal with the right status: the path, the handshake's rules, the
  * page's origin, the subprotocol, who it is, and for plain clients the channels that the path names.
  */
+import type { Duplex } from "node:stream";
 import type { ServerCodec } from "@tidewire/protocol";
 import { msgpackServer } from "@tidewire/protocol/msgpack";
 import { jsonServer, plainServer } from "@tidewire/protocol/server";
@@ -61,7 +62,9 @@ export class Upgrader {
 	async upgrade(arrival: Arrival): Promise<void> {
 		const { socket } = arrival;
 		// From here on an error event with no listener would end the process.
-		socket.on("error", () => socket.destroy());
+		if (socket.listenerCount("error") === 0) {
+			socket.on("error", destroy);
+		}
 		this.#opening++;
 		try {
 			await this.#open(arrival);
@@ -112,8 +115,7 @@ export class Upgrader {
 		}
 		const codec = ENVELOPED.find(({ subprotocol }) => subprotocol === handshake.protocol) ?? plainServer;
 		const { encoding, context, compression } = this.#encodings.speech(codec, handshake.compression);
-		const { remoteAddress } = arrival;
-		const transport = new WebSocketTransport(socket, remoteAddress, node.heartbeat, this.#limits, compression);
+		const transport = new WebSocketTransport(socket, node.heartbeat, this.#limits, compression);
 		const connection = new Connection(node, transport, encoding, newSessionId(), route);
 		connection.context = context;
 		transport.connection = connection;
@@ -304,4 +306,9 @@ export function readUrl(target: string): { readonly path: string; readonly query
 
 function bearer(authorization: string | undefined): string | undefined {
 	return /^Bearer +([\x21-\x7e]+) *$/i.exec(authorization ?? "")?.[1];
+}
+
+/** One function for all sockets. */
+function destroy(this: Duplex): void {
+	this.destroy();
 }

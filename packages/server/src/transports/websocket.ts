@@ -29,6 +29,9 @@ const kTransport = Symbol("tidewire.transport");
 interface OwnedSocket extends Duplex {
 	[kTransport]?: WebSocketTransport;
 	setTimeout?(ms: number): unknown;
+	readonly remoteAddress?: string | undefined;
+	/** Of a stream of HTTP/2. */
+	readonly session?: { readonly socket: { readonly remoteAddress?: string | undefined } } | undefined;
 }
 
 export class WebSocketTransport implements Transport, Beating {
@@ -43,7 +46,6 @@ export class WebSocketTransport implements Transport, Beating {
 	askedMs = 0;
 	closeByMs = 0;
 
-	readonly remoteAddress: string | undefined;
 	readonly #socket: OwnedSocket;
 	readonly #heartbeat: Heartbeat;
 	readonly #webSocket: WebSocket<WebSocketTransport>;
@@ -59,14 +61,7 @@ export class WebSocketTransport implements Transport, Beating {
 	#drained = true;
 	#held = false;
 
-	constructor(
-		socket: Duplex,
-		remoteAddress: string | undefined,
-		heartbeat: Heartbeat,
-		limits: ResolvedLimits,
-		compression?: MessageCompression,
-	) {
-		this.remoteAddress = remoteAddress;
+	constructor(socket: Duplex, heartbeat: Heartbeat, limits: ResolvedLimits, compression?: MessageCompression) {
 		this.#socket = socket;
 		this.#heartbeat = heartbeat;
 		this.#webSocket = new WebSocket("server", HANDLER, this, limits, undefined, compression);
@@ -88,6 +83,12 @@ export class WebSocketTransport implements Transport, Beating {
 			this.receive(head);
 		}
 		this.connection.unblocked();
+	}
+
+	/** Asked of the socket each time, which then keeps it: most connections are never asked. */
+	get remoteAddress(): string | undefined {
+		const socket = this.#socket;
+		return (socket.session?.socket ?? socket).remoteAddress;
 	}
 
 	get blocked(): boolean {

@@ -72,7 +72,6 @@ class World {
 	readonly performed: string[] = [];
 	readonly transport = new WebSocketTransport(
 		this.socket as unknown as Duplex,
-		"127.0.0.1",
 		this.heartbeat,
 		resolveLimits(),
 	);
