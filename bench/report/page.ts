@@ -34,11 +34,7 @@ export function reportOf(results: readonly Result[], { png }: { readonly png: bo
 		"",
 		...machinesOf(results),
 		"",
-		"## Goals",
-		"",
-		...(overview === undefined ? [] : [show(overview), ""]),
-		...goalTable(results),
-		"",
+		...(overview === undefined ? [] : ["## Goals", "", show(overview), "", ...goalTable(results), ""]),
 		...absenceTable(results),
 		...chapters.flatMap(({ result, pictures }) => chapter(result, pictures.map(show))),
 	];
