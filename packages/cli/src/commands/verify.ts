@@ -7,7 +7,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { readUrl, tokenOption } from "../arguments.ts";
 import { CliError } from "../error.ts";
 import type { Terminal } from "../terminal.ts";
-import { type FaultKind, KINDS, NODE_KINDS } from "../verify/fault/plan.ts";
+import { type FaultKind, KINDS, NODE_KINDS, PROXY_KINDS } from "../verify/fault/plan.ts";
 import { Judge } from "../verify/judge/judge.ts";
 import type { Verdict } from "../verify/judge/verdict.ts";
 import { readRecord } from "../verify/record/record-file.ts";
@@ -113,7 +113,7 @@ async function run(terminal: Terminal, url: URL, options: VerifyOptions): Promis
 			"usage",
 			NODE_KINDS.includes(impossible)
 				? `the fault ${impossible} needs --start: verify stops only nodes that it started itself`
-				: `the fault ${impossible} needs a proxy on the way, which the SDK cannot take to this URL`,
+				: `the fault ${impossible} is not possible with --sdk${PROXY_KINDS.includes(impossible) ? " and this URL" : ""}`,
 		);
 	}
 	if (start === undefined && (options.nodes > 1 || url.port === "0")) {
@@ -135,12 +135,12 @@ async function run(terminal: Terminal, url: URL, options: VerifyOptions): Promis
 	}
 }
 
-/** Nodes are stopped only where they were started by this run; connections can be disturbed where a proxy is on the way. */
+/** Nodes are stopped only where they were started by this run; the SDK takes a proxy only without TLS. */
 function canDo(kind: FaultKind, url: URL, { start, sdk }: VerifyOptions): boolean {
 	if (NODE_KINDS.includes(kind)) {
 		return start !== undefined;
 	}
-	return sdk !== true || url.protocol === "ws:";
+	return sdk !== true || (PROXY_KINDS.includes(kind) && url.protocol === "ws:");
 }
 
 function tell(terminal: Terminal): (progress: Progress) => void {

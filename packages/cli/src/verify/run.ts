@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { CliError, wordsOf } from "../error.ts";
 import { Injector } from "./fault/injector.ts";
 import { freePort, NodeProcess } from "./fault/node-process.ts";
-import { type FaultKind, NODE_KINDS, planFaults } from "./fault/plan.ts";
+import { type FaultKind, PROXY_KINDS, planFaults } from "./fault/plan.ts";
 import { FaultProxy, type Link } from "./fault/proxy.ts";
 import { pick, type Random, seeded } from "./fault/random.ts";
 import { Judge } from "./judge/judge.ts";
@@ -117,6 +117,7 @@ class Run {
 			proxies: this.#proxies,
 			nodes: this.#nodes,
 			link: (name) => this.#link(name),
+			leave: (name) => this.#subscribers.find((each) => each.name === name)?.leave?.(),
 			record: this.#record,
 			now: this.#now,
 			failed: (error) => this.#failed.reject(new CliError("failure", wordsOf(error), { cause: error })),
@@ -200,7 +201,7 @@ class Run {
 
 	/** One for each node, and only where a fault needs it. */
 	async #openProxies(url: URL, random: Random): Promise<void> {
-		if (this.#options.faults.every((kind) => NODE_KINDS.includes(kind))) {
+		if (this.#options.faults.every((kind) => !PROXY_KINDS.includes(kind))) {
 			return;
 		}
 		const port = Number(url.port || (url.protocol === "wss:" ? 443 : 80));

@@ -9,15 +9,15 @@ import { createServer, SILENT } from "@tidewire/server";
 import { onTestFinished } from "vitest";
 
 /** A server that lets everybody do everything. Its URL. */
-export async function startServer(broker?: Broker): Promise<URL> {
+export async function startServer(broker?: Broker, port = 0): Promise<URL> {
 	const server = createServer(undefined, {
 		may: { subscribe: { "*": true }, publish: { "*": true } },
 		log: SILENT,
 		...(broker === undefined ? {} : { broker }),
 	});
 	onTestFinished(() => server.close());
-	const { port } = await server.listen({ port: 0 });
-	return new URL(`ws://127.0.0.1:${port}/connect`);
+	const bound = await server.listen({ port });
+	return new URL(`ws://127.0.0.1:${bound.port}/connect`);
 }
 
 /** What becomes of one text that the server sent: these, in this order. State that it keeps is one connection's. */

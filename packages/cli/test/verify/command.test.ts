@@ -94,7 +94,12 @@ describe("tidewire verify", () => {
 		["both", ["ws://h/", "--judge", "f"], /either the server's URL or --judge/],
 		["kill without a node of its own", ["ws://h/", "--faults", "kill"], /the fault kill needs --start/],
 		["nodes without --start", ["ws://h/", "--nodes", "2"], /--nodes and port 0/],
-		["cuts with the SDK over TLS", ["wss://h/", "--sdk", "--faults", "cut"], /the fault cut needs a proxy/],
+		[
+			"cuts with the SDK over TLS",
+			["wss://h/", "--sdk", "--faults", "cut"],
+			/the fault cut is not possible with --sdk and this URL/,
+		],
+		["leaving with the SDK", ["ws://h/", "--sdk", "--faults", "leave"], /the fault leave is not possible with --sdk$/],
 	])("is called wrongly with %s", async (_what, args, words) => {
 		const { error } = await call(...args);
 		expect(error).toBeInstanceOf(CliError);

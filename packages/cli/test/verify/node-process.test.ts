@@ -5,7 +5,7 @@ import { freePort, NodeProcess } from "../../src/verify/fault/node-process.ts";
 
 /** A server that says who it is: its process's id. It ends at SIGTERM with the code given. */
 const SERVER = [
-	'const server = require("node:net").createServer((s) => s.end(String(process.pid)));',
+	'const server = require("node:net").createServer((s) => s.on("error", () => {}).end(String(process.pid)));',
 	'process.on("SIGTERM", () => process.exit(3));',
 	"server.listen(Number(process.argv[1]));",
 ].join("");

@@ -36,7 +36,7 @@ describe("a plan of faults", () => {
 	it("stalls subscribers, holds back the acks of publishers, cuts anybody, and spares half", () => {
 		for (let seed = 0; seed < 50; seed++) {
 			for (const { kind, clients, node, forMs } of plan(seed)) {
-				expect(clients.every((name) => kind === "cut" || name.startsWith(kind === "stall" ? "s" : "p"))).toBe(true);
+				expect(clients.every((name) => kind === "cut" || name.startsWith(kind === "acks" ? "p" : "s"))).toBe(true);
 				expect(new Set(clients).size).toBe(clients.length);
 				expect(clients.length).toBeLessThanOrEqual(2);
 				expect([0, 1, 2]).toContain(node);

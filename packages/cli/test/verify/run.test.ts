@@ -5,14 +5,16 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Broker, createMemoryBroker } from "@tidewire/broker";
+import { type Broker, createMemoryBroker, createMemoryCluster } from "@tidewire/broker";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { freePort } from "../../src/verify/fault/node-process.ts";
 import type { FaultKind } from "../../src/verify/fault/plan.ts";
 import type { Verdict } from "../../src/verify/judge/verdict.ts";
 import { type RunOptions, verify } from "../../src/verify/run.ts";
 import { type Bend, bend, startServer } from "./broken-server.ts";
 
 const NETWORK: readonly FaultKind[] = ["cut", "stall", "acks", "delay", "split"];
+const ALL: readonly FaultKind[] = [...NETWORK, "leave"];
 
 function run(url: URL, options: Partial<RunOptions> = {}): Promise<Verdict> {
 	return verify({
@@ -58,9 +60,9 @@ describe("a right server", () => {
 	});
 
 	it.each([11, 12])("gives no alarm while connections are cut, stalled, split and delayed (seed %i)", async (seed) => {
-		const verdict = await run(await startServer(), { faults: NETWORK, seconds: 1.2, seed });
+		const verdict = await run(await startServer(), { faults: ALL, seconds: 1.2, seed });
 		expect(verdict.examples).toEqual([]);
-		expect(Object.keys(verdict.figures.faults)).toEqual([...NETWORK].sort());
+		expect(Object.keys(verdict.figures.faults)).toEqual([...ALL].sort());
 		expect(verdict.figures.recovered).toBeGreaterThan(0);
 	});
 
@@ -70,6 +72,22 @@ describe("a right server", () => {
 		const verdict = await run(await startServer(short), { faults: ["cut"], seconds: 1, seed: 3 });
 		expect(verdict.examples).toEqual([]);
 		expect(verdict.figures.notRecovered + (verdict.figures.announcements.gap ?? 0)).toBeGreaterThan(0);
+	});
+
+	it("gives no alarm while clients come back to any node of a cluster", async () => {
+		const cluster = createMemoryCluster();
+		onTestFinished(() => cluster.close());
+		const port = await freePort();
+		const urls = [await startServer(cluster.node(), port), await startServer(cluster.node(), port + 1)];
+		const verdict = await run(urls[0]!, { nodes: 2, faults: ["cut", "acks"], seconds: 1.2 });
+		expect(verdict.examples).toEqual([]);
+		expect(verdict.figures.connectionsLost).toBeGreaterThan(0);
+	});
+
+	it("gives no alarm over a log that is gone, where it had promised memory only: subscribers are told", async () => {
+		const verdict = await runForgetting(createMemoryBroker());
+		expect(verdict.examples).toEqual([]);
+		expect(verdict.figures.announcements.reset).toBeGreaterThan(0);
 	});
 
 	it("gives no alarm through the SDK", async () => {
@@ -173,6 +191,23 @@ describe("a server that does wrong", () => {
 		expect(counts.lost_acked).toBeGreaterThan(0);
 	});
 
+	it("delivers once more after a subscription has ended: found", async () => {
+		const leaking = (): Bend => {
+			const last = new Map<string, string>();
+			return (text) => {
+				if (text.includes('"offset"')) {
+					last.set(channelOf(text), text);
+				}
+				const left = /^\{"ack":"leave (.*?)"/.exec(text)?.[1];
+				const more = left === undefined ? undefined : last.get(left);
+				return more === undefined ? [text] : [text, more];
+			};
+		};
+		const { counts } = await run(await bend(await startServer(), leaking), { faults: ["leave"] });
+		expect(counts.leak).toBeGreaterThan(0);
+		expect(counts.lost_acked + counts.silent_gap).toBe(0);
+	});
+
 	it("invents a message: found", async () => {
 		const inventing = ofMessages((text, index) =>
 			index % 20 === 7 ? [text.replace(/"n":\d+/, '"n":999999')] : [text],
@@ -220,6 +255,16 @@ describe("a server that does wrong", () => {
 		expect(counts.wrong_ack + counts.offset_reuse + counts.lost_acked).toBeGreaterThan(0);
 	});
 
+	it("loses with its log what it had said is stored, and announces it: found", async () => {
+		const broker = createMemoryBroker();
+		const lying = Object.assign(changed(broker, { durability: "stored" }), {
+			forget: (name: string) => broker.forget(name),
+		});
+		const { counts } = await runForgetting(lying, slowed);
+		expect(counts.lost_acked).toBeGreaterThan(0);
+		expect(counts.silent_gap + counts.stuck).toBe(0);
+	});
+
 	it("stops delivering to some and says nothing: found", async () => {
 		const falling = ofMessages((text, index) => (index < 40 ? [text] : []));
 		const { counts } = await run(await bend(await startServer(), falling), { settleSeconds: 0.3 });
@@ -250,6 +295,39 @@ describe("a run that cannot be", () => {
 
 function channelOf(text: string): string {
 	return /"channel":"([^"]*)"/.exec(text)?.[1] ?? "";
+}
+
+/** A run during which the broker forgets the channels' logs once. */
+async function runForgetting(
+	broker: Broker & { readonly forget: (channel: string) => void },
+	bent: (url: URL) => Promise<URL> = (url) => Promise.resolve(url),
+): Promise<Verdict> {
+	return run(await bent(await startServer(broker)), {
+		seconds: 1.4,
+		channelName: "gone_{n}",
+		progress: () => ["gone_1", "gone_2"].forEach(broker.forget),
+	});
+}
+
+/** Each channel's messages wait until four more have come; at a reset, what waits is gone, and nothing waits any more. */
+function slowed(url: URL): Promise<URL> {
+	return bend(url, () => {
+		const held = new Map<string, string[]>();
+		const open = new Set<string>();
+		return (text) => {
+			const channel = channelOf(text);
+			if (text.includes('"reset"')) {
+				open.add(channel);
+			}
+			if (open.has(channel) || !text.includes('"offset"')) {
+				return [text];
+			}
+			const waiting = [...(held.get(channel) ?? []), text];
+			const ready = waiting.splice(0, waiting.length - 4);
+			held.set(channel, waiting);
+			return ready;
+		};
+	});
 }
 
 /** A broker that does some of it otherwise. */

@@ -11,6 +11,8 @@ export interface InjectorOptions {
 	readonly nodes: readonly NodeProcess[];
 	/** A client's present connection; undefined where it has none. */
 	readonly link: (client: string) => Link | undefined;
+	/** Has a subscriber unsubscribe and come back. */
+	readonly leave: (client: string) => void;
 	readonly record: Recorder;
 	readonly now: () => number;
 	/** A node did not come back: the run cannot go on. */
@@ -65,6 +67,10 @@ export class Injector {
 				break;
 			case "stall":
 				this.#stall(fault, links, forMs, (link) => link.heal());
+				break;
+			case "leave":
+				this.#say(fault, clients.join(", "));
+				clients.forEach(this.#options.leave);
 				break;
 			case "acks":
 				this.#stall(fault, links, forMs, (link) => link.cut());

@@ -7,6 +7,7 @@ import { between, pick, type Random } from "./random.ts";
 export const FAULT_KINDS = {
 	cut: "connections are cut",
 	stall: "subscribers read nothing for a while",
+	leave: "subscribers unsubscribe, and come back with their positions",
 	acks: "publishers' acknowledgements are held back, and the connections then cut",
 	delay: "everything comes late, with jitter",
 	split: "bytes come in small pieces",
@@ -20,6 +21,9 @@ export const KINDS = Object.keys(FAULT_KINDS) as readonly FaultKind[];
 
 /** Those that need nodes that were started by the run itself. */
 export const NODE_KINDS: readonly FaultKind[] = ["kill", "drain"];
+
+/** Those that need a proxy on the way. */
+export const PROXY_KINDS: readonly FaultKind[] = ["cut", "stall", "acks", "delay", "split"];
 
 export interface Fault {
 	readonly atMs: number;
@@ -71,6 +75,7 @@ function clientsOf({ random, publishers, subscribers }: PlanOptions, kind: Fault
 		case "cut":
 			return some(random, [...publishers, ...subscribers]);
 		case "stall":
+		case "leave":
 			return some(random, subscribers);
 		case "acks":
 			return some(random, publishers);

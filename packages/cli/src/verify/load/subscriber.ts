@@ -24,6 +24,8 @@ export interface Subscriber {
 	tick(nowMs: number): void;
 	/** Whether it has got, or was told that it will not get, everything up to here. */
 	reached(channel: string, position: Position): boolean;
+	/** Unsubscribes from every channel, and comes back. Not through every client. */
+	leave?(): void;
 	stop(): void;
 }
 
@@ -31,12 +33,14 @@ interface Following {
 	readonly channel: string;
 	/** Up to where messages came, or were announced as not coming. */
 	position: Position | undefined;
-	state: "waiting" | "asked" | "subscribed" | "refused";
+	state: "waiting" | "asked" | "subscribed" | "leaving" | "refused";
 	/** When to ask again after a failure that may pass, on the clock of `performance.now()`. */
 	againAtMs: number;
 }
 
 const RETRY_SECONDS = 0.2;
+/** What the ids of `unsubscribe` begin with; those of `subscribe` are the channels' names. */
+const LEAVING = "leave ";
 
 export class WireSubscriber implements Subscriber {
 	readonly name: string;
@@ -87,6 +91,18 @@ export class WireSubscriber implements Subscriber {
 		return position?.epoch === epoch && position.offset >= offset;
 	}
 
+	leave(): void {
+		const wire = this.#staying.wire;
+		for (const each of wire === undefined ? [] : this.#following.values()) {
+			if (each.state === "subscribed") {
+				const { channel } = each;
+				each.state = "leaving";
+				this.#options.record({ t: this.#now, event: "unsubscribe", client: this.name, channel });
+				wire?.send({ id: `${LEAVING}${channel}`, action: "unsubscribe", channel });
+			}
+		}
+	}
+
 	stop(): void {
 		this.#staying.stop();
 	}
@@ -122,8 +138,11 @@ export class WireSubscriber implements Subscriber {
 
 	#message(message: ServerMessage): void {
 		if ("ack" in message && message.ack !== undefined) {
-			const each = this.#following.get(String(message.ack));
-			if (each !== undefined) {
+			const id = String(message.ack);
+			const each = this.#following.get(id);
+			if (id.startsWith(LEAVING)) {
+				this.#left(id.slice(LEAVING.length));
+			} else if (each !== undefined) {
 				if (message.error === undefined) {
 					this.#subscribed(each, message);
 				} else {
@@ -158,6 +177,15 @@ export class WireSubscriber implements Subscriber {
 		this.#tryLater(each, retryable === true, retryAfter);
 		if (retryable !== true) {
 			this.#options.refused(`the server refuses to subscribe to ${channel}: ${message} (${code})`);
+		}
+	}
+
+	#left(channel: string): void {
+		const each = this.#following.get(channel);
+		if (each?.state === "leaving") {
+			each.state = "waiting";
+			each.againAtMs = 0;
+			this.#options.record({ t: this.#now, event: "unsubscribed", client: this.name, channel, by: "client" });
 		}
 	}
 
