@@ -7,7 +7,7 @@
 export const WIDTH = 880;
 export const MARGIN = 20;
 export const TITLE_HEIGHT = 56;
-export const FONT_SIZE = 13;
+const FONT_SIZE = 13;
 
 /** By name, on a light page and on a dark one. */
 const COLOURS = {
@@ -131,6 +131,6 @@ export function written(value: number): string {
 		: Number(value.toPrecision(3)).toLocaleString("en", { maximumFractionDigits: 10 });
 }
 
-export function escaped(words: string): string {
+function escaped(words: string): string {
 	return words.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }
