@@ -41,12 +41,9 @@ it("lists the subjects with their options", async () => {
 	expect(code).toBe(0);
 });
 
-it.each([["nothing"], ["fanout", "--systems", "nobody"], ["fanout", "--rounds", "many"]])(
-	"refuses %s %s %s",
-	async (...args) => {
-		expect(await run(...args.filter((arg) => arg !== undefined))).toMatchObject({ code: 2 });
-	},
-);
+it.each(["nothing", "fanout --systems nobody", "fanout --rounds many"])("refuses %s", async (command) => {
+	expect(await run(...command.split(" "))).toMatchObject({ code: 2 });
+});
 
 describe.skipIf(loadAbsent() !== undefined)(`subjects${loadAbsent() ? `: skipped, ${loadAbsent()}` : ""}`, () => {
 	it("fanout: CPU per delivery of every system, and names those that are absent", { timeout: 120_000 }, async () => {

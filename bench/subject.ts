@@ -180,18 +180,43 @@ export function cpuColumns(taken: Taken<Figures>, name: string, system: string):
 	};
 }
 
-export function latencyColumns(all: readonly Figures[]): Record<string, number> {
-	const middle = (read: (figures: Figures) => number): number => round(median(all.map(read)));
+/** Of what came; null where nothing did that was published within the measure. */
+export function latencyColumns(all: readonly Figures[]): Record<string, number | null> {
+	const timed = all.filter((figures) => figures.timed > 0);
+	const over = (values: readonly number[], judge: (values: readonly number[]) => number): number | null =>
+		values.length === 0 ? null : round(judge(values));
+	const most = (values: readonly number[]): number => Math.max(...values);
 	return {
-		"p50 ms": middle(({ p50Ms }) => p50Ms),
-		"p90 ms": middle(({ p90Ms }) => p90Ms),
-		"p99 ms": middle(({ p99Ms }) => p99Ms),
-		"p99.9 ms": middle(({ p999Ms }) => p999Ms),
-		"worst round's p99": round(Math.max(...all.map(({ p99Ms }) => p99Ms))),
-		"max ms": round(Math.max(...all.map(({ maxMs }) => maxMs))),
-		"publisher late ms": round(Math.max(...all.map(({ lateMs }) => lateMs))),
-		"server waited %": percent(Math.max(...all.map(({ serverWaited }) => serverWaited))),
-		"load waited %": percent(Math.max(...all.map(({ loadWaited }) => loadWaited))),
+		"p50 ms": over(
+			timed.map(({ p50Ms }) => p50Ms),
+			median,
+		),
+		"p90 ms": over(
+			timed.map(({ p90Ms }) => p90Ms),
+			median,
+		),
+		"p99 ms": over(
+			timed.map(({ p99Ms }) => p99Ms),
+			median,
+		),
+		"p99.9 ms": over(
+			timed.map(({ p999Ms }) => p999Ms),
+			median,
+		),
+		"worst round's p99": over(
+			timed.map(({ p99Ms }) => p99Ms),
+			most,
+		),
+		"max ms": over(
+			timed.map(({ maxMs }) => maxMs),
+			most,
+		),
+		"publisher late ms": over(
+			all.map(({ lateMs }) => lateMs),
+			most,
+		),
+		"server waited %": percent(most(all.map(({ serverWaited }) => serverWaited))),
+		"load waited %": percent(most(all.map(({ loadWaited }) => loadWaited))),
 	};
 }
 
