@@ -3,8 +3,8 @@
  * which epochs it goes on. A file that is not ours or is damaged is left as it was, and is never replaced by a new one.
  */
 import { randomBytes } from "node:crypto";
-import { closeSync, openSync } from "node:fs";
-import { resolve } from "node:path";
+import { closeSync, fsyncSync, openSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Database } from "./database.ts";
 import { SqliteBrokerError, toOpenError } from "./error.ts";
@@ -79,6 +79,22 @@ function createPrivately(path: string): void {
 		if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) {
 			throw error;
 		}
+		return;
+	}
+	syncFolder(dirname(path));
+}
+
+/** What is on the disk is of no use as long as its name is not: SQLite sees to that only for files that it makes itself. */
+function syncFolder(folder: string): void {
+	try {
+		const descriptor = openSync(folder, "r");
+		try {
+			fsyncSync(descriptor);
+		} finally {
+			closeSync(descriptor);
+		}
+	} catch {
+		// Windows opens no folders, and needs none of this.
 	}
 }
 
@@ -109,7 +125,7 @@ function takeOver(path: string, sqlite: DatabaseSync, options: OpenOptions): Ope
 	sqlite
 		.prepare("UPDATE file SET era = ?, boot = ?, synchronous = ?, clean = 0")
 		.run(era, options.boot, options.synchronous);
-	// What a killed process left in the WAL is in the file from here on, and on the disk: nobody was told of it before.
+	// What a killed process left in the WAL is in the file and on the disk before anybody is shown it again.
 	sqlite.exec("PRAGMA wal_checkpoint(TRUNCATE)");
 	// Waiting for the disk is `Wal`'s business from here on, off this thread.
 	const database = new Database(sqlite);

@@ -15,6 +15,8 @@ export interface CrashOptions {
 	readonly rounds: number;
 	readonly synchronous: Synchronous;
 	readonly seed: number;
+	/** Does something to the file after each death, to see whether that is found. */
+	readonly tamper?: (path: string) => void;
 	readonly report?: (round: number, accepted: number) => void;
 }
 
@@ -44,7 +46,7 @@ function random(seed: number): () => number {
 	};
 }
 
-export async function crash({ path, rounds, synchronous, seed, report }: CrashOptions): Promise<CrashResult> {
+export async function crash({ path, rounds, synchronous, seed, tamper, report }: CrashOptions): Promise<CrashResult> {
 	const next = random(seed);
 	const accepted: Accepted[] = [];
 	const faults: string[] = [];
@@ -52,6 +54,7 @@ export async function crash({ path, rounds, synchronous, seed, report }: CrashOp
 		// From the first line on, so that the kill falls into the work and not into the start of the process.
 		const after = 1 + Math.floor(next() ** 3 * 3_000);
 		accepted.push(...(await publishAndDie(path, synchronous, round * 10_000_000, after)));
+		tamper?.(path);
 		const broker = createSqliteBroker({ path, synchronous });
 		faults.push(...(await judge(broker, accepted)).map((fault) => `round ${round}: ${fault}`));
 		await broker.close();

@@ -39,6 +39,10 @@ describe("a file", () => {
 		expect(existsSync(dirname(path))).toBe(false);
 	});
 
+	it("that is a folder cannot be opened", () => {
+		expect(refused(() => open({ path: dirname(makePath()) }))).toMatchObject({ code: "unusable" });
+	});
+
 	it("of another program is left as it was", () => {
 		const path = makePath();
 		const other = new DatabaseSync(path);
