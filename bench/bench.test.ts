@@ -53,7 +53,7 @@ describe.skipIf(loadAbsent() !== undefined)(`subjects${loadAbsent() ? `: skipped
 		expect(systemsOf(result, "bursts of 20")).toEqual(["tidewire", "tidewire-enveloped", "ws"]);
 		for (const row of result.rows) {
 			expect(row).toMatchObject({ lost: 0, "cpu µs": expect.any(Number) });
-			expect(Number(row["deliveries"]) % 20).toBe(0);
+			expect(Number(row.deliveries) % 20).toBe(0);
 		}
 		expect(result.absent).toContainEqual({ system: "socket.io", reason: "left out by --systems" });
 		expect(result.goals).toContainEqual({
@@ -83,7 +83,7 @@ describe.skipIf(loadAbsent() !== undefined)(`subjects${loadAbsent() ? `: skipped
 		for (const row of result.rows) {
 			expect(row).toMatchObject({ lost: 0, "p50 ms": expect.any(Number), "p99 / ws": expect.any(Number) });
 			// 20 clients with 100 messages a second each for 0.2 s, and what was under way when it began.
-			expect(Number(row["deliveries"])).toBeGreaterThanOrEqual(400);
+			expect(Number(row.deliveries)).toBeGreaterThanOrEqual(400);
 		}
 	});
 
@@ -98,7 +98,7 @@ describe.skipIf(loadAbsent() !== undefined)(`subjects${loadAbsent() ? `: skipped
 		const result = await measured("compression", "--clients", "10");
 		for (const name of ["alone", "shared context"]) {
 			const row = result.rows.find((one) => one.system === "tidewire" && one.case === name);
-			expect(Number(row?.["decoded"])).toBeGreaterThan(0);
+			expect(Number(row?.decoded)).toBeGreaterThan(0);
 			expect(Number(row?.["saved %"])).toBeGreaterThan(0);
 		}
 	});
