@@ -117,7 +117,7 @@ export const channels16: Subject = {
 			method:
 				`${CHANNELS} streams of recorded ticks (240 bytes each, with a stamp) are replayed at ${PACE} times their pace, ` +
 				`${Math.round(offered).toLocaleString("en")} messages a second, and every client has all of them. Programs of ` +
-				"this bench publish from within, the others are published to by the load. A message is due at its time whatever " +
+				"this bench (but Bun's) publish from within, the others are published to by the load. A message is due at its time whatever " +
 				`became of those before; what is not there ${PATIENCE_MS / 1_000} s after the last is lost: a system that did not ` +
 				"keep the pace.",
 			options: { ...options, messagesPerSecond: Math.round(offered) },
