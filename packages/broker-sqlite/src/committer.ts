@@ -44,8 +44,8 @@ interface Answer {
 const MOST_JOBS = 1_000;
 /** What a job takes beside what it carries: closures, a promise, a place in the queue. */
 const JOB_COST = 500;
-/** How long one transaction may take of a turn. What the clients of the server need must come through between two. */
-const MOST_MS = 5;
+/** How long one transaction takes more in; writing it takes about as long again. What the clients of the server need must come through between two. */
+const MOST_MS = 3;
 
 export class Committer {
 	readonly #options: CommitterOptions;

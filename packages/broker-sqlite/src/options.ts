@@ -19,7 +19,7 @@ export interface SqliteBrokerOptions {
 	readonly commitDelayMs?: number;
 	/**
 	 * What the file's content may take; then the histories used longest ago are given up. The file itself may be a
-	 * quarter larger, and the WAL beside it is 4 MiB as a rule. At least 1 MiB. Default: 1 GiB.
+	 * quarter larger, and the WAL beside it is 8 MiB as a rule. At least 1 MiB. Default: 1 GiB.
 	 */
 	readonly maxBytes?: number;
 	/** How much of the file SQLite keeps in memory. More where many channels are busy at once. Default: 16 MiB. */

@@ -61,6 +61,11 @@ function compact(data: Uint8Array): Uint8Array {
 	return data.buffer.byteLength > 2 * data.byteLength + 64 ? new Uint8Array(data) : data;
 }
 
+/** The length keeps ("a", "bc") and ("ab", "c") apart. */
+function outcomeKeyOf(channel: string, key: string): string {
+	return `${channel.length}:${channel}${key}`;
+}
+
 export class Store {
 	readonly #options: StoreOptions;
 	readonly #file: OpenFile;
@@ -239,15 +244,15 @@ export class Store {
 
 	#publish(channel: string, publication: Publication, options: PublishOptions): PublishResult {
 		const nowMs = this.#options.now();
-		const { retention, idempotencyKey, ifPosition, snapshot, atMs } = options;
-		// The length keeps ("a", "bc") and ("ab", "c") apart.
-		const key = idempotencyKey === undefined ? undefined : `${channel.length}:${channel}${idempotencyKey}`;
+		const { retention, idempotencyKey, afterKey, ifPosition, snapshot, atMs } = options;
+		const key = idempotencyKey === undefined ? undefined : outcomeKeyOf(channel, idempotencyKey);
 		const endsMs = nowMs + (options.idempotencyMs ?? DEFAULT_IDEMPOTENCY_MS);
 		const first = key === undefined ? undefined : this.#outcomes.find(key, nowMs);
 		if (first !== undefined) {
 			return { ...first, duplicate: true };
 		}
-		if (atMs !== undefined && atMs > nowMs) {
+		const early = afterKey !== undefined && this.#outcomes.find(outcomeKeyOf(channel, afterKey), nowMs) === undefined;
+		if (!early && atMs !== undefined && atMs > nowMs) {
 			this.#schedule.put(atMs, { channel, publication, retention });
 			if (key !== undefined) {
 				this.#outcomes.put(key, { status: "scheduled" }, endsMs);
@@ -256,8 +261,8 @@ export class Store {
 		}
 		const log = this.#logs.open(channel, nowMs);
 		const head = this.#logs.position(log);
-		if (ifPosition !== undefined && (ifPosition.epoch !== head.epoch || ifPosition.offset !== head.offset)) {
-			return { status: "conflict", position: head };
+		if (early || (ifPosition !== undefined && (ifPosition.epoch !== head.epoch || ifPosition.offset !== head.offset))) {
+			return { status: "conflict", position: head, ...(early && { early }) };
 		}
 		const position = { epoch: head.epoch, offset: head.offset + 1 };
 		const told = this.#append(log, { ...publication, offset: position.offset, timeMs: nowMs }, options, snapshot);

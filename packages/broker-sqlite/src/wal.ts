@@ -15,8 +15,8 @@ export type Sync = (descriptor: number, done: (error: Error | null) => void) => 
 
 export const syncDescriptor: Sync = (descriptor, done) => fdatasync(descriptor, done);
 
-/** The WAL's size at which its pages go into the file: 4 MiB. It is copied in one go, on this thread. */
-const PAGES_PER_CHECKPOINT = 1_000;
+/** The WAL's size at which its pages go into the file: 8 MiB. It is copied in one go, on this thread. */
+const PAGES_PER_CHECKPOINT = 2_000;
 
 interface CheckpointRow {
 	readonly busy: number;

@@ -151,6 +151,16 @@ it("an idempotency-key flood forgets the keys that end first", async () => {
 	await cluster.close();
 });
 
+it("a flood of publishes in one turn is spread over several, in order", async () => {
+	const cluster = open({ path: makePath(), synchronous: "normal" });
+	const node = cluster.node();
+	const { commits } = cluster.stats();
+	const positions = await Promise.all(Array.from({ length: 2_500 }, () => publish(node, "a", json("1"))));
+	expect(cluster.stats().commits - commits).toBeGreaterThanOrEqual(3);
+	expect(positions.map(({ offset }) => offset)).toEqual(positions.map((_, index) => index + 1));
+	await cluster.close();
+});
+
 it("a page of a long history is bounded, whatever is asked for", async () => {
 	const cluster = open({ path: makePath(), synchronous: "normal" });
 	const node = cluster.node();
