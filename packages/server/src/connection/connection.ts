@@ -59,24 +59,25 @@ export interface CallAtWork {
 /** More bytes of replies than this behind the next write, and what would add to them waits for that write. */
 const MAX_OUTBOX_BYTES = 256 * 1024;
 export class Connection implements Subscriber, IntakeOwner {
-	readonly #home: Home;
+	// In the order in which a write needs them: with a thousand subscribers each line of the cache counts.
 	readonly transport: Transport;
 	readonly encoding: Encoding;
+	moved: Subscription | undefined;
+	queue: Queue = "none";
+	closed = false;
+	/** Undefined while there is nothing in it. */
+	#outbox: Uint8Array[] | undefined;
+	context: DeflateContext | undefined;
+	readonly #home: Home;
+	#outboxBytes = 0;
+	subscriptions: readonly Subscription[] = NO_SUBSCRIPTIONS;
 	readonly session: string;
 	readonly entrance: Entrance;
-	subscriptions: readonly Subscription[] = NO_SUBSCRIPTIONS;
-	queue: Queue = "none";
-	moved: Subscription | undefined;
-	context: DeflateContext | undefined;
 	caller: Caller = WAITING;
-	closed = false;
 	/** How many subscriptions are under way. */
 	joining = 0;
 	/** Calls at work; made at the first. */
 	calls: Set<CallAtWork> | undefined;
-	/** Undefined while there is nothing in it. */
-	#outbox: Uint8Array[] | undefined;
-	#outboxBytes = 0;
 	readonly #intake: Intake;
 	/** Resolvers of `writable()`; made at the first. */
 	#waiting: (() => void)[] | undefined;

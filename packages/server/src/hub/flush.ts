@@ -39,6 +39,8 @@ export class Flush {
 	#firstDone = 0;
 	#crowdDone = 0;
 	#scheduled = false;
+	/** Subscriptions of the connection that is being written to, whose place the log has left. */
+	#fallen: Subscription[] = [];
 	/** By the index of an encoding: subscribers of different encodings never share a list, and take turns in a channel. */
 	#roots: (Pending | undefined)[] = [];
 
@@ -136,10 +138,6 @@ export class Flush {
 			return;
 		}
 		const { subscriber } = subscription;
-		if (subscriber.blocked) {
-			channel.enter(subscription, "lagging");
-			return;
-		}
 		if (channel.source !== undefined && !subscriber.encoding.codec.enveloped) {
 			// Patches are nothing to it: it gets the whole value.
 			channel.enter(subscription, "lagging");
@@ -199,21 +197,25 @@ export class Flush {
 			subscriber.write();
 			return;
 		}
-		const fallen: Subscription[] = [];
-		subscriber.write(this.#gather(subscriber, nowMs, fallen));
-		// Only now: what it is sent goes behind what was gathered, in whose compression it may be rooted.
+		subscriber.write(this.#gather(subscriber, nowMs));
+		if (this.#fallen.length > 0) {
+			this.#raise();
+		}
+	}
+
+	/** Only now: what they are sent goes behind what was gathered, in whose compression it may be rooted. */
+	#raise(): void {
+		const fallen = this.#fallen;
+		this.#fallen = [];
 		for (const subscription of fallen) {
-			if (subscription.phase === "lagging" && !subscriber.blocked) {
+			if (subscription.phase === "lagging" && !subscription.subscriber.blocked) {
 				this.#care.resume(subscription);
 			}
 		}
 	}
 
-	/**
-	 * The frames of all that its channels have for it; moves the cursors. `fallen`: whose place the log has left, and who
-	 * are owed a value first.
-	 */
-	#gather(subscriber: Subscriber, nowMs: number, fallen: Subscription[]): Uint8Array | undefined {
+	/** The frames of all that its channels have for it; moves the cursors. */
+	#gather(subscriber: Subscriber, nowMs: number): Uint8Array | undefined {
 		const last = subscriber.moved!;
 		subscriber.moved = undefined;
 		const { index } = subscriber.encoding;
@@ -236,7 +238,7 @@ export class Flush {
 			}
 			if (subscription.cursor < channel.tail || subscription.value !== undefined) {
 				channel.enter(subscription, "lagging");
-				fallen.push(subscription);
+				this.#fallen.push(subscription);
 				continue;
 			}
 			let segment = channel.log?.after(subscription.cursor);

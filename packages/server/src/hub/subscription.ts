@@ -45,18 +45,19 @@ export type Queue = "none" | "crowd" | "first";
 export type Phase = "joining" | "restarted" | "live" | "queued" | "lagging" | "recovering" | "ended";
 
 export class Subscription {
-	readonly channel: Channel;
-	readonly subscriber: Subscriber;
-	readonly policy: SlowPolicy;
+	// In the order in which the flush needs them.
+	/** Changed by `Channel.enter` only. */
+	phase: Phase = "joining";
 	/** Every entry up to this offset has been handed to the connection, or announced as not coming. */
 	cursor: number;
+	readonly subscriber: Subscriber;
+	next: Subscription | undefined;
+	readonly channel: Channel;
+	readonly policy: SlowPolicy;
 	/** Up to here everything is owed as it is, however slow the subscriber: what it missed while it was away. */
 	owed: number;
 	/** Its place in the channel's list. */
 	index = -1;
-	/** Changed by `Channel.enter` only. */
-	phase: Phase = "joining";
-	next: Subscription | undefined;
 	/** Only in a state channel: the value that it is owed before any entry. */
 	value: OwedValue | undefined;
 

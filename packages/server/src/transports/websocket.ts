@@ -35,8 +35,19 @@ interface OwnedSocket extends Duplex {
 }
 
 export class WebSocketTransport implements Transport, Beating {
-	// Set by whoever made this, before `open`.
+	// What a write needs comes first: with a thousand subscribers each line of the cache counts.
+	readonly #socket: OwnedSocket;
+	/** Until the closing handshake begins. */
+	#open = true;
+	#drained = true;
+	/** Written since the last probe was sent. */
+	#sinceProbe = 0;
+	/** The probe that is out, or 0. */
+	#probe = 0;
+	/** Set by whoever made this, before `open`. */
 	connection!: Connection;
+	#opened = false;
+	readonly #webSocket: WebSocket<WebSocketTransport>;
 
 	wheelNext: WheelItem | undefined;
 	wheelPrevious: WheelItem | undefined;
@@ -46,19 +57,11 @@ export class WebSocketTransport implements Transport, Beating {
 	askedMs = 0;
 	closeByMs = 0;
 
-	readonly #socket: OwnedSocket;
 	readonly #heartbeat: Heartbeat;
-	readonly #webSocket: WebSocket<WebSocketTransport>;
-	/** Written since the last probe was sent. */
-	#sinceProbe = 0;
 	/** Written before the probe that is out. */
 	#beforeProbe = 0;
-	/** The probe that is out, or 0. */
-	#probe = 0;
 	/** Of the bytes since the last probe, those written before the heartbeat's ping. */
 	#beforePing = 0;
-	#opened = false;
-	#drained = true;
 	#held = false;
 
 	constructor(socket: Duplex, heartbeat: Heartbeat, limits: ResolvedLimits, compression?: MessageCompression) {
@@ -109,7 +112,7 @@ export class WebSocketTransport implements Transport, Beating {
 	}
 
 	write(bytes: Uint8Array): void {
-		if (this.#webSocket.state !== "open") {
+		if (!this.#open) {
 			return;
 		}
 		const wasFull = !this.#drained;
@@ -119,7 +122,7 @@ export class WebSocketTransport implements Transport, Beating {
 			this.connection.close("slow_consumer", "replies were not read");
 			return;
 		}
-		if (this.#probe === 0 && this.#sinceProbe >= PROBE_EVERY_BYTES) {
+		if (this.#sinceProbe >= PROBE_EVERY_BYTES && this.#probe === 0) {
 			this.#sendProbe();
 		}
 	}
@@ -206,6 +209,7 @@ export class WebSocketTransport implements Transport, Beating {
 	}
 
 	closing(): void {
+		this.#open = false;
 		this.#heartbeat.closing(this, CLOSE_TIMEOUT_MS);
 	}
 
@@ -216,7 +220,7 @@ export class WebSocketTransport implements Transport, Beating {
 
 	/** Heartbeat: silent for long. */
 	ping(): void {
-		if (this.#webSocket.state === "open") {
+		if (this.#open) {
 			this.#beforePing = this.#sinceProbe;
 			this.#webSocket.ping();
 		}
@@ -230,6 +234,7 @@ export class WebSocketTransport implements Transport, Beating {
 
 	/** The socket is gone. */
 	gone(): void {
+		this.#open = false;
 		this.#heartbeat.unwatch(this);
 		this.#webSocket.receiveEnd();
 		this.connection.ended();
