@@ -1,4 +1,7 @@
-/** The list of channels that have a log or subscribers, in the order of their names' bytes: those of the file and those of memory. */
+/**
+ * The list of channels that have a log or subscribers, in the order of their names' bytes: those of the file and
+ * those of memory.
+ */
 import type { ChannelsOptions } from "@tidewire/broker";
 import { BYTES, type Database, type Query } from "./database.ts";
 import { HEAD_LIFE_MS } from "./log.ts";

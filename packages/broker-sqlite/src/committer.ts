@@ -1,8 +1,8 @@
 /**
- * Group commit: what was asked for in one turn of the event loop goes into one transaction, and nobody hears of it before
- * it is kept: first the nodes are told, then the callers. With `synchronous: "full"` there is a wait for the disk between
- * the commit and the telling; what comes meanwhile makes the next transaction, and reads wait (`settled`), so that
- * nothing is seen that could still be lost.
+ * Group commit: what was asked for in one turn of the event loop goes into one transaction, and nobody hears of it
+ * before it is kept: first the nodes are told, then the callers. With `synchronous: "full"` there is a wait for
+ * the disk between the commit and the telling; what comes meanwhile makes the next transaction, and reads wait
+ * (`settled`), so that nothing is seen that could still be lost.
  *
  * One transaction is bounded in time and number; what is over waits for the next turn.
  */
@@ -44,7 +44,10 @@ interface Answer {
 const MOST_JOBS = 1_000;
 /** What a job takes beside what it carries: closures, a promise, a place in the queue. */
 const JOB_COST = 500;
-/** How long one transaction takes more in; writing it takes about as long again. What the clients of the server need must come through between two. */
+/**
+ * How long one transaction takes more in; writing it takes about as long again. What the clients of the server
+ * need must come through between two.
+ */
 const MOST_MS = 3;
 
 export class Committer {
@@ -70,7 +73,10 @@ export class Committer {
 		return this.#failure === undefined;
 	}
 
-	/** Does `work`, which carries `carried` bytes, in the next transaction; resolves with its result when that is kept. */
+	/**
+	 * Does `work`, which carries `carried` bytes, in the next transaction; resolves with its result when that is
+	 * kept.
+	 */
 	commit<Result>(work: () => Result, carried = 0): Promise<Result> {
 		return new Promise<Result>((resolve, reject) => {
 			const bytes = carried + JOB_COST;
@@ -237,7 +243,10 @@ export class Committer {
 		this.#endWindow = undefined;
 	}
 
-	/** After the disk refused once, it may call pages clean that it lost: nothing is promised until the file is opened anew. */
+	/**
+	 * After the disk refused once, it may call pages clean that it lost: nothing is promised until the file is
+	 * opened anew.
+	 */
 	#distrust(error: Error, answers: readonly Answer[]): void {
 		this.#fail(
 			new BrokerError(

@@ -81,7 +81,10 @@ export class Database {
 		this.#sqlite.exec(sql);
 	}
 
-	/** Does `work` whole or not at all: where it throws, the file is as before, and so is what `onRollback` was told of. */
+	/**
+	 * Does `work` whole or not at all: where it throws, the file is as before, and so is what `onRollback` was
+	 * told of.
+	 */
 	transact<Result>(work: () => Result): Result {
 		this.#begin.run();
 		this.#inside = true;

@@ -108,9 +108,9 @@ export class Entries {
 	}
 
 	/**
-	 * A page of what lies after `tail` and up to `head`, without entries that ended before `nowMs`. Rows are fetched a few
-	 * at a time by what they weigh on average (`weight`), which is three times faster than one by one and still reads no
-	 * more than about what is asked for.
+	 * A page of what lies after `tail` and up to `head`, without entries that ended before `nowMs`. Rows are fetched
+	 * a few at a time by what they weigh on average (`weight`), which is three times faster than one by one and
+	 * still reads no more than about what is asked for.
 	 */
 	read({ log, tail, head, weight }: Extent, options: ReadOptions, nowMs: number): readonly Entry[] {
 		const { after, limit, maxBytes = Infinity, reverse = false } = options;

@@ -1,7 +1,7 @@
 /**
  * All channels' logs: found in memory or read from the file, appended to, trimmed, ended. Retention is exact in what a
- * reader sees (`tail`) and lazy in what the file still holds (`cut`): rows are removed a few hundred at a time. Which logs
- * are given up for room is `room.ts`.
+ * reader sees (`tail`) and lazy in what the file still holds (`cut`): rows are removed a few hundred at a time.
+ * Which logs are given up for room is `room.ts`.
  */
 import type { Entry, Page, Position, ReadOptions, Retention, Snapshot } from "@tidewire/broker";
 import { BYTES, type Database, type Query } from "./database.ts";
@@ -95,7 +95,10 @@ export class Logs {
 		return log;
 	}
 
-	/** Ends the log where it is over, and removes a part of what nobody can see any more. It is no use of the log. In a transaction. */
+	/**
+	 * Ends the log where it is over, and removes a part of what nobody can see any more. It is no use of the log.
+	 * In a transaction.
+	 */
 	tidy(channel: string, nowMs: number): void {
 		const log = this.peek(channel) ?? this.#load(channel, nowMs);
 		if (log.hasEnded(nowMs)) {
@@ -122,7 +125,10 @@ export class Logs {
 		this.#shrink();
 	}
 
-	/** Appends the entry with offset `head + 1`, and lets go of what `retention` does not hold any more. In a transaction. */
+	/**
+	 * Appends the entry with offset `head + 1`, and lets go of what `retention` does not hold any more. In a
+	 * transaction.
+	 */
 	append(log: Log, entry: Entry, retention: Retention, snapshot: Uint8Array | undefined): void {
 		const id = this.#change(log, entry.timeMs);
 		const { state } = log;

@@ -1,7 +1,7 @@
 /**
  * Names as they stand in the file: each UTF-16 unit in the one to three bytes that UTF-8 would give it (CESU-8). So any
- * string has bytes of its own, lone surrogates and NUL included, and SQLite's bytewise order is the order of JavaScript's
- * comparison, in which the seam lists names. For all names without surrogates it is plain UTF-8.
+ * string has bytes of its own, lone surrogates and NUL included, and SQLite's bytewise order is the order of
+ * JavaScript's comparison, in which the seam lists names. For all names without surrogates it is plain UTF-8.
  */
 const SURROGATE = /[\ud800-\udfff]/;
 const MASK = 0x3f;

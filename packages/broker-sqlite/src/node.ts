@@ -1,6 +1,6 @@
 /**
- * One node's view of the store: its listener, its subscriptions, what is wrong with a call, and the refusal of everything
- * after `close`.
+ * One node's view of the store: its listener, its subscriptions, what is wrong with a call, and the refusal of
+ * everything after `close`.
  */
 import {
 	type Broker,

@@ -84,7 +84,10 @@ function createPrivately(path: string): void {
 	syncFolder(dirname(path));
 }
 
-/** What is on the disk is of no use as long as its name is not: SQLite sees to that only for files that it makes itself. */
+/**
+ * What is on the disk is of no use as long as its name is not: SQLite sees to that only for files that it makes
+ * itself.
+ */
 function syncFolder(folder: string): void {
 	try {
 		const descriptor = openSync(folder, "r");

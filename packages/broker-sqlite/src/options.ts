@@ -4,7 +4,10 @@ import type { Synchronous } from "./open.ts";
 import type { After } from "./schedule.ts";
 
 export interface SqliteBrokerOptions {
-	/** The file; created (mode 0600) where there is none. Beside it stand `PATH-wal` and `PATH-owner` while it is open. */
+	/**
+	 * The file; created (mode 0600) where there is none. Beside it stand `PATH-wal` and `PATH-owner` while it is
+	 * open.
+	 */
 	readonly path: string;
 	/**
 	 * What "accepted" means. `full`: the disk has it, so it survives the machine as far as the disk keeps what it says it
@@ -27,13 +30,19 @@ export interface SqliteBrokerOptions {
 	/** The largest data of one entry; the server's own message limits are lower. Default: 16 MiB. */
 	readonly maxDataBytes?: number;
 	/**
-	 * What may wait to be written while the disk is behind; what is over is refused as `unavailable`. More rides out longer
-	 * pauses of the disk. Default: 64 MiB.
+	 * What may wait to be written while the disk is behind; what is over is refused as `unavailable`. More rides out
+	 * longer pauses of the disk. Default: 64 MiB.
 	 */
 	readonly maxWaitingBytes?: number;
-	/** How many idempotency keys are remembered; when there are more, those that end first are forgotten. Default: 1,000,000. */
+	/**
+	 * How many idempotency keys are remembered; when there are more, those that end first are forgotten. Default:
+	 * 1,000,000.
+	 */
 	readonly maxIdempotencyKeys?: number;
-	/** How many records are kept; more are refused as `unavailable`, since to forget one would break a promise. Default: 1,000,000. */
+	/**
+	 * How many records are kept; more are refused as `unavailable`, since to forget one would break a promise.
+	 * Default: 1,000,000.
+	 */
 	readonly maxRecords?: number;
 	/** What all records' keys and values may take together; more is refused likewise. Default: 128 MiB. */
 	readonly maxRecordBytes?: number;
@@ -48,7 +57,10 @@ export interface SqliteBrokerOptions {
 	readonly restored?: boolean;
 	/** Milliseconds since 1970. Entries carry this time, and all expiry follows it. Default: `Date.now`. */
 	readonly now?: () => number;
-	/** Calls `task` every `intervalMs` until the returned function is called. Default: a timer that keeps nothing alive. */
+	/**
+	 * Calls `task` every `intervalMs` until the returned function is called. Default: a timer that keeps nothing
+	 * alive.
+	 */
 	readonly every?: (intervalMs: number, task: () => void) => () => void;
 	/** Calls `task` once after `delayMs`, unless the returned function was called. Default: a timer, likewise. */
 	readonly after?: After;

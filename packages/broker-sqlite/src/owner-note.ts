@@ -1,6 +1,6 @@
 /**
- * A note beside the file that says who has it open, for the words of an error. It decides nothing: the lock is SQLite's,
- * ends with its process, and a note that a killed process left behind is overwritten by the next owner.
+ * A note beside the file that says who has it open, for the words of an error. It decides nothing: the lock is
+ * SQLite's, ends with its process, and a note that a killed process left behind is overwritten by the next owner.
  */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";

@@ -1,6 +1,6 @@
 /**
- * The small records in the file: bounded in number and bytes, since to forget one before its time would break a promise.
- * What is wrong with a call, the node has found before. Writes happen in a transaction.
+ * The small records in the file: bounded in number and bytes, since to forget one before its time would break a
+ * promise. What is wrong with a call, the node has found before. Writes happen in a transaction.
  */
 import { BrokerError, type KeyedRecord } from "@tidewire/broker";
 import { BYTES, type Database, type Query } from "./database.ts";

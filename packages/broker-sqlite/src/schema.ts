@@ -1,6 +1,6 @@
 /**
- * What is in the file. Times are milliseconds since 1970; names and keys stand in the bytes of `name-bytes.ts`. A change
- * here is a new `SCHEMA_VERSION` and a way from the old one.
+ * What is in the file. Times are milliseconds since 1970; names and keys stand in the bytes of `name-bytes.ts`. A
+ * change here is a new `SCHEMA_VERSION` and a way from the old one.
  */
 
 /** "Tide", so that a file says whose it is. */
@@ -26,7 +26,7 @@ CREATE TABLE log (
 	name BLOB NOT NULL UNIQUE,
 	life INTEGER NOT NULL,
 	head INTEGER NOT NULL,
-	-- Entries after tail are kept; those up to cut are no longer in the file. Between them lies what is still to be removed.
+	-- Entries after tail are kept; those up to cut are no longer in the file; what lies between is still to be removed.
 	tail INTEGER NOT NULL,
 	cut INTEGER NOT NULL,
 	bytes INTEGER NOT NULL,

@@ -1,7 +1,7 @@
 /**
- * The broker that keeps everything in one SQLite file: logs, positions, idempotency keys, snapshots, scheduled publishes
- * and records survive the process. One process owns the file at a time; others may take it over one after another, after
- * a `kill -9` at once.
+ * The broker that keeps everything in one SQLite file: logs, positions, idempotency keys, snapshots, scheduled
+ * publishes and records survive the process. One process owns the file at a time; others may take it over one
+ * after another, after a `kill -9` at once.
  *
  * `node:sqlite` works on the caller's thread. What one turn of the event loop may spend there is bounded everywhere:
  * transactions, pages of reading, removal of what has ended. Waiting for the disk happens off the thread (`wal.ts`).

@@ -1,11 +1,11 @@
 /**
  * Waiting for the disk without waiting: SQLite writes its WAL into the kernel's memory, and whether the disk has it is
- * asked in libuv's thread pool. This is what SQLite does itself under `synchronous=FULL`, in the same order, but for the
- * thread: there the event loop would stand still for each commit.
+ * asked in libuv's thread pool. This is what SQLite does itself under `synchronous=FULL`, in the same order, but
+ * for the thread: there the event loop would stand still for each commit.
  *
- * A checkpoint (the WAL's pages go into the file, and the WAL starts anew) needs three steps in order: the WAL is on the
- * disk, its pages are written to the file, the file is on the disk. Nothing may be committed from the first to the last;
- * `Committer` sees to that.
+ * A checkpoint (the WAL's pages go into the file, and the WAL starts anew) needs three steps in order: the WAL is
+ * on the disk, its pages are written to the file, the file is on the disk. Nothing may be committed from the first
+ * to the last; `Committer` sees to that.
  */
 import { closeSync, fdatasync, openSync } from "node:fs";
 import type { Database } from "./database.ts";

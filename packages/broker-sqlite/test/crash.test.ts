@@ -1,4 +1,7 @@
-/** I1, I2 and I6 of a node that dies: what was accepted is there once, at its position, for whoever takes the file over. */
+/**
+ * I1, I2 and I6 of a node that dies: what was accepted is there once, at its position, for whoever takes the
+ * file over.
+ */
 import { DatabaseSync } from "node:sqlite";
 import { expect, it } from "vitest";
 import type { Synchronous } from "../src/index.ts";

@@ -1,4 +1,7 @@
-/** Machines that tests need: one that starts anew, one whose disk refuses; and short forms of what they do with a broker. */
+/**
+ * Machines that tests need: one that starts anew, one whose disk refuses; and short forms of what they do with a
+ * broker.
+ */
 import { type Broker, BrokerError, type Entry, type Publication, type PublishOptions } from "@tidewire/broker";
 import { expect } from "vitest";
 import type { SqliteBrokerOptions } from "../src/options.ts";

@@ -1,4 +1,7 @@
-/** The SQLite broker against the simplest thing that could be right: an array of all entries, filtered; over restarts. */
+/**
+ * The SQLite broker against the simplest thing that could be right: an array of all entries, filtered; over
+ * restarts.
+ */
 import type { Broker, ReadOptions, Retention } from "@tidewire/broker";
 import fc from "fast-check";
 import { expect, it } from "vitest";
