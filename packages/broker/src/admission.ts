@@ -73,12 +73,12 @@ export function checkPublish(
 	if (publication.patch !== undefined && publication.patch !== true) {
 		refuse(`patch is ${String(publication.patch)}, expected true or nothing`);
 	}
-	const { retention, idempotencyKey, idempotencyMs, ifPosition, snapshot, atMs } = options;
+	const { retention, idempotencyKey, afterKey, idempotencyMs, ifPosition, snapshot, atMs } = options;
 	checkAmount("retention.messages", retention.messages);
 	checkAmount("retention.bytes", retention.bytes);
 	checkAmount("retention.ageMs", retention.ageMs);
-	if (idempotencyKey !== undefined) {
-		if (typeof idempotencyKey !== "string" || idempotencyKey.length > MAX_NAME_LENGTH) {
+	for (const key of [idempotencyKey, afterKey] as readonly unknown[]) {
+		if (key !== undefined && (typeof key !== "string" || key.length > MAX_NAME_LENGTH)) {
 			refuse(`an idempotency key is a string of at most ${MAX_NAME_LENGTH} characters`);
 		}
 	}

@@ -69,6 +69,11 @@ export interface PublishOptions {
 	/** Append only while the log's head is here. */
 	readonly ifPosition?: Position;
 	/**
+	 * Append, or schedule, only where the publish with this idempotency key was accepted in this channel, and is still
+	 * remembered. Known to hold for a repeat of `idempotencyKey`, which is answered as always.
+	 */
+	readonly afterKey?: string;
+	/**
 	 * What the channel amounts to from this entry on (a state channel's value), kept with its offset until the next one
 	 * or the epoch's end, whatever the retention. Stored together with the entry or not at all.
 	 */
@@ -93,8 +98,8 @@ export type PublishResult =
 	  }
 	/** Kept until `atMs`. */
 	| { readonly status: "scheduled"; readonly duplicate: boolean }
-	/** `ifPosition` did not hold; `position` is the present head. */
-	| { readonly status: "conflict"; readonly position: Position };
+	/** `ifPosition` did not hold, or with `early`, `afterKey` is not known. `position` is the present head. */
+	| { readonly status: "conflict"; readonly position: Position; readonly early?: true };
 
 export interface ReadOptions {
 	/** Entries after this offset (or before it, with `reverse`: `Infinity` reads from the newest). */

@@ -151,6 +151,11 @@ function toEntry(publication: Publication, offset: number, timeMs: number, data:
 	};
 }
 
+/** The length keeps ("a", "bc") and ("ab", "c") apart. */
+function outcomeKeyOf(channel: string, key: string): string {
+	return `${channel.length}:${channel}${key}`;
+}
+
 class Cluster implements MemoryCluster, MemoryStore {
 	readonly #now: () => number;
 	readonly #logs: MemoryLogs;
@@ -224,23 +229,23 @@ class Cluster implements MemoryCluster, MemoryStore {
 	publish(channel: string, publication: Publication, options: PublishOptions): PublishResult {
 		checkPublish(channel, publication, options, this.#maxDataBytes);
 		const nowMs = this.#now();
-		const { retention, idempotencyKey, ifPosition, snapshot, atMs } = options;
-		// The length keeps ("a", "bc") and ("ab", "c") apart.
-		const outcomeKey = idempotencyKey === undefined ? undefined : `${channel.length}:${channel}${idempotencyKey}`;
+		const { retention, idempotencyKey, afterKey, ifPosition, snapshot, atMs } = options;
+		const outcomeKey = idempotencyKey === undefined ? undefined : outcomeKeyOf(channel, idempotencyKey);
 		const first = outcomeKey === undefined ? undefined : this.#outcomes.get(outcomeKey, nowMs);
 		if (first !== undefined) {
 			return { ...first, duplicate: true };
 		}
-		if (atMs !== undefined && atMs > nowMs) {
+		const early = afterKey !== undefined && this.#outcomes.get(outcomeKeyOf(channel, afterKey), nowMs) === undefined;
+		if (!early && atMs !== undefined && atMs > nowMs) {
 			const data = compact(publication.data);
 			this.#schedule.add({ atMs, channel, publication: { ...publication, data }, retention });
 			this.#remember(outcomeKey, SCHEDULED, options, nowMs);
 			return { ...SCHEDULED, duplicate: false };
 		}
 		const log = this.#logs.open(channel, nowMs);
-		if (ifPosition !== undefined && (ifPosition.epoch !== log.epoch || ifPosition.offset !== log.head)) {
+		if (early || (ifPosition !== undefined && (ifPosition.epoch !== log.epoch || ifPosition.offset !== log.head))) {
 			this.#settle(log);
-			return { status: "conflict", position: { epoch: log.epoch, offset: log.head } };
+			return { status: "conflict", position: { epoch: log.epoch, offset: log.head }, ...(early && { early }) };
 		}
 		const position = { epoch: log.epoch, offset: log.head + 1 };
 		this.#remember(outcomeKey, { status: "accepted", position }, options, nowMs);

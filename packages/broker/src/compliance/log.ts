@@ -268,6 +268,39 @@ export const logCases: CaseTable = {
 		});
 		await publish(broker, "a", "2", { ...options, ifPosition: first });
 	},
+	"afterKey appends only behind what was accepted under that key in the channel": async ({ broker, node }) => {
+		const first = { idempotencyKey: "s:1", idempotencyMs: 60_000 };
+		const second = { idempotencyKey: "s:2", idempotencyMs: 60_000, afterKey: "s:1" };
+		await publish(broker, "other", "1", first);
+		const early = await broker.publish("a", json("2"), { retention: KEEP, ...second });
+		same([early.status, early.status === "conflict" && early.early], ["conflict", true], "before it");
+		const { epoch } = await publish(broker, "a", "1", first);
+		await publish(await node(), "a", "2", second);
+		const again = await broker.publish("a", json("2"), { retention: KEEP, ...second, afterKey: "nobody's" });
+		same(again, { status: "accepted", position: { epoch, offset: 2 }, duplicate: true }, "repeat");
+		same(texts((await read(broker, "a")).entries), ["1", "2"], "log");
+	},
+	"publishes made at once that name each other are appended in order": async ({ broker }) => {
+		const results = await Promise.all(
+			TEN.map((value, index) =>
+				broker.publish("a", json(value), {
+					retention: KEEP,
+					idempotencyKey: `s:${index}`,
+					...(index > 0 && { afterKey: `s:${index - 1}` }),
+				}),
+			),
+		);
+		same(new Set(results.map((result) => result.status)).size, 1, "outcomes");
+		same(texts((await read(broker, "a")).entries), TEN, "log");
+	},
+	"a refused publish is nothing that afterKey finds": async ({ broker }) => {
+		const ifPosition = { epoch: "another", offset: 7 };
+		const refused = await broker.publish("a", json("1"), { retention: KEEP, idempotencyKey: "s:1", ifPosition });
+		same([refused.status, refused.status === "conflict" && refused.early], ["conflict", undefined], "first");
+		const late = await broker.publish("a", json("2"), { retention: KEEP, idempotencyKey: "s:2", afterKey: "s:1" });
+		same([late.status, late.status === "conflict" && late.early], ["conflict", true], "second");
+		same((await read(broker, "a")).head, 0, "head");
+	},
 	"broken input is invalid and appends nothing": async ({ broker }) => {
 		const options = { retention: KEEP };
 		const broken = "text" as unknown as Uint8Array;

@@ -50,6 +50,22 @@ export const logBugs: BugTable = {
 	"ifPosition is ignored": (broker) => ({
 		publish: (channel, publication, { ifPosition: _, ...options }) => broker.publish(channel, publication, options),
 	}),
+	"afterKey is ignored": (broker) => ({
+		publish: (channel, publication, { afterKey: _, ...options }) => broker.publish(channel, publication, options),
+	}),
+	"afterKey wants the key in any channel": (broker) => {
+		const known = new Set<string | undefined>();
+		return {
+			publish: async (channel, publication, { afterKey, ...options }) => {
+				const result = await broker.publish(channel, publication, {
+					...options,
+					...(afterKey !== undefined && !known.has(afterKey) && { afterKey }),
+				});
+				known.add(result.status === "conflict" ? undefined : options.idempotencyKey);
+				return result;
+			},
+		};
+	},
 	"retention is ignored": (broker) => ({
 		publish: (channel, publication, options) =>
 			broker.publish(channel, publication, { ...options, retention: { messages: 9e9, bytes: 9e9, ageMs: 9e9 } }),
