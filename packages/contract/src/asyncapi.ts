@@ -101,7 +101,7 @@ function describeChannel(document: Draft, pattern: Pattern, declaration: Channel
 	const id = freshId(document.channels, pattern.source);
 	const name = { type: "string", pattern: nameExpression(pattern) };
 	const { state } = declaration;
-	const binary = declaration.data === undefined && state === undefined;
+	const encoding = state === undefined ? declaration.encoding : "json";
 	const published = placeSchema(document, `${id}.input`, declaration.data, "input") ?? {};
 	const delivered = placeSchema(document, `${id}.output`, declaration.data, "output") ?? {};
 	document.channels[id] = {
@@ -109,7 +109,7 @@ function describeChannel(document: Draft, pattern: Pattern, declaration: Channel
 		...(declaration.description === undefined ? {} : { description: declaration.description }),
 		...(pattern.parameters.length === 0 ? {} : { parameters: describeParameters(pattern) }),
 		messages: {
-			message: { summary: "A channel message.", payload: messageEnvelope(name, delivered, binary) },
+			message: { summary: "A channel message.", payload: messageEnvelope(name, delivered, encoding) },
 			...(state && {
 				state: { summary: "The whole value, and where it stands.", payload: stateEnvelope(name, delivered) },
 				patch: { summary: "A change of the value (RFC 7396).", payload: patchEnvelope(name) },
@@ -117,13 +117,14 @@ function describeChannel(document: Draft, pattern: Pattern, declaration: Channel
 			event: { summary: "What happened to the subscription.", payload: eventEnvelope(name) },
 			subscribe: request("Start to receive the channel.", subscribeEnvelope(name)),
 			subscribed: answer("From where messages follow.", subscribedEnvelope(name)),
-			publish: request("Publish to the channel.", publishEnvelope(name, published, binary)),
+			publish: request("Publish to the channel.", publishEnvelope(name, published, encoding)),
 			...(state && { change: request("Change the value by a patch (RFC 7396).", changeEnvelope(name)) }),
 			published: answer("Where the message stands in the channel.", PUBLISHED),
 			failed: answer("Why it failed.", FAILED),
 		},
 		"x-tidewire-history": describeHistory(declaration),
 		"x-tidewire-slow": declaration.slow,
+		...(declaration.slowChoices.length > 1 && { "x-tidewire-slow-choices": declaration.slowChoices }),
 		...(state && { "x-tidewire-state": { ...state } }),
 		...describeLimit(declaration.maxMessageBytes),
 	};

@@ -4,7 +4,7 @@
  */
 import type { Contract } from "./contract.ts";
 import { ContractError } from "./contract-error.ts";
-import { type ChannelDeclaration, channel } from "./declaration.ts";
+import { type ChannelDeclaration, channel, SLOW_POLICIES } from "./declaration.ts";
 import { type ChannelParameters, compilePattern, isOwnPattern, NO_PARAMETERS, type Pattern } from "./pattern.ts";
 import { nameInBoth } from "./pattern-overlap.ts";
 
@@ -27,7 +27,12 @@ export interface ChannelRouter {
 	match(name: string): ChannelRoute | undefined;
 }
 
-const OPEN: ChannelRoute = Object.freeze({ pattern: "*", declaration: channel(), params: NO_PARAMETERS });
+/** What nobody has declared, subscribers may have as they like. */
+const OPEN: ChannelRoute = Object.freeze({
+	pattern: "*",
+	declaration: channel({ slowChoices: SLOW_POLICIES }),
+	params: NO_PARAMETERS,
+});
 
 /** Throws `ContractError` for patterns that are malformed, reserved or overlap. */
 export function compileChannels(contract: Pick<Contract, "channels">): ChannelRouter {

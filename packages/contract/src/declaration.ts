@@ -4,6 +4,7 @@
  * server, while a contract is shared with clients.
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { type DataEncoding, encodingOf, isBinary } from "./binary.ts";
 import { ContractError } from "./contract-error.ts";
 import { type Duration, durationMs } from "./duration.ts";
 
@@ -61,7 +62,8 @@ export type StateOf<State extends MaybeState> = [State] extends [false | undefin
 export interface ChannelOptions<Data extends MaybeSchema, State extends MaybeState = MaybeState> {
 	/**
 	 * What a message carries. Publishers give the schema's input, subscribers get its output, which travels as JSON or
-	 * MessagePack: so the output must be a value that these can hold. Default: any value, unchecked.
+	 * MessagePack: so the output must be a value that these can hold. `binary()` makes it a channel of bytes; with any
+	 * other schema bytes are refused. Default: any value or bytes, unchecked.
 	 */
 	readonly data?: Data;
 	/**
@@ -79,6 +81,11 @@ export interface ChannelOptions<Data extends MaybeSchema, State extends MaybeSta
 	 * default there) and "disconnect" only: the others would leave a subscriber with a value that never was.
 	 */
 	readonly slow?: SlowPolicy;
+	/**
+	 * What a subscriber may choose instead of `slow`, with `policy`. Name more where clients differ, such as a recorder
+	 * ("catch-up") beside maps ("conflate"); each costs what it costs by itself. Default: nothing else.
+	 */
+	readonly slowChoices?: readonly SlowPolicy[];
 	/** The most that one message's data may have, below the server's own limit. Default: the server's limit. */
 	readonly maxMessageBytes?: number;
 	/** For people: goes into the AsyncAPI document. */
@@ -90,10 +97,14 @@ export interface ChannelDeclaration<
 	State extends StateLimits | undefined = StateLimits | undefined,
 > {
 	readonly data: Data;
+	/** What data may be, by its schema. */
+	readonly encoding: DataEncoding;
 	/** Undefined: no state channel. */
 	readonly state: State;
 	readonly history: false | History;
 	readonly slow: SlowPolicy;
+	/** What a subscriber may choose, `slow` included. */
+	readonly slowChoices: readonly SlowPolicy[];
 	/** Undefined: the server's limit. */
 	readonly maxMessageBytes: number | undefined;
 	readonly description: string | undefined;
@@ -135,23 +146,21 @@ export function channel<Data extends MaybeSchema = undefined, const State extend
 ): ChannelDeclaration<NoInfer<Data>, StateOf<NoInfer<State>>> {
 	const state = resolveState(options.state);
 	const slow = options.slow ?? (state === undefined ? "catch-up" : "conflate");
-	if (!SLOW_POLICIES.has(slow)) {
-		throw new ContractError(
-			"bad_option",
-			`slow is ${JSON.stringify(slow)}, but must be one of ${[...SLOW_POLICIES].join(", ")}`,
-		);
+	const data = requireSchema("data", options.data);
+	if (state !== undefined && isBinary(data)) {
+		throw new ContractError("bad_option", "data is binary() in a state channel, whose value is JSON");
 	}
-	if (state !== undefined && slow !== "conflate" && slow !== "disconnect") {
-		throw new ContractError(
-			"bad_option",
-			`slow is "${slow}" in a state channel, but whoever is slow gets one merged patch there: "conflate", or "disconnect"`,
-		);
+	const slowChoices = resolveChoices(slow, options.slowChoices);
+	for (const [option, policies] of Object.entries({ slow: [slow], slowChoices })) {
+		refusePolicies(option, policies, state !== undefined);
 	}
 	return Object.freeze({
-		data: requireSchema("data", options.data),
+		data,
+		encoding: encodingOf(data),
 		state: state as StateOf<State>,
 		history: resolveHistory(options.history),
 		slow,
+		slowChoices,
 		maxMessageBytes: requireCount("maxMessageBytes", options.maxMessageBytes),
 		description: options.description,
 	});
@@ -166,15 +175,40 @@ export function action<
 	options: ActionOptions<Input, Output, Stream> = {},
 ): ActionDeclaration<NoInfer<Input>, NoInfer<Output>, NoInfer<Stream>> {
 	return Object.freeze({
-		input: requireSchema("input", options.input),
-		output: requireSchema("output", options.output),
-		stream: requireSchema("stream", options.stream),
+		input: requireJsonSchema("input", options.input),
+		output: requireJsonSchema("output", options.output),
+		stream: requireJsonSchema("stream", options.stream),
 		maxMessageBytes: requireCount("maxMessageBytes", options.maxMessageBytes),
 		description: options.description,
 	});
 }
 
-const SLOW_POLICIES: ReadonlySet<SlowPolicy> = new Set(["catch-up", "conflate", "skip", "disconnect"]);
+/** The policies for slow consumers, as `slowChoices` takes them: all of them. */
+export const SLOW_POLICIES: readonly SlowPolicy[] = Object.freeze(["catch-up", "conflate", "skip", "disconnect"]);
+
+function resolveChoices(slow: SlowPolicy, choices: readonly SlowPolicy[] = []): readonly SlowPolicy[] {
+	if (!Array.isArray(choices)) {
+		throw new ContractError("bad_option", `slowChoices is ${JSON.stringify(choices)}, but must be a list of policies`);
+	}
+	return Object.freeze([...new Set([slow, ...choices])]);
+}
+
+function refusePolicies(option: string, policies: readonly SlowPolicy[], isState: boolean): void {
+	for (const policy of policies) {
+		if (!SLOW_POLICIES.includes(policy)) {
+			throw new ContractError(
+				"bad_option",
+				`${option} is ${JSON.stringify(policy)}, but must be one of ${SLOW_POLICIES.join(", ")}`,
+			);
+		}
+		if (isState && policy !== "conflate" && policy !== "disconnect") {
+			throw new ContractError(
+				"bad_option",
+				`${option} is "${policy}" in a state channel, but whoever is slow gets one merged patch there: "conflate", or "disconnect"`,
+			);
+		}
+	}
+}
 
 function resolveState(state: MaybeState): StateLimits | undefined {
 	if (state === undefined || state === false) {
@@ -215,4 +249,13 @@ function requireSchema<S extends MaybeSchema>(option: string, schema: S | undefi
 		throw new ContractError("bad_option", `${option} is no Standard Schema: it has no ["~standard"].validate`);
 	}
 	return schema as S;
+}
+
+/** Calls and their replies are JSON, whatever carries them. */
+function requireJsonSchema<S extends MaybeSchema>(option: string, schema: S | undefined): S {
+	const required = requireSchema<S>(option, schema);
+	if (isBinary(required)) {
+		throw new ContractError("bad_option", `${option} is binary(), which is for the data of channels`);
+	}
+	return required;
 }

@@ -3,6 +3,7 @@
  * them: what stands around the application's data. Receivers ignore fields that they do not know, so none of them
  * closes its object.
  */
+import type { DataEncoding } from "./binary.ts";
 import type { JsonObject } from "./json-schema.ts";
 
 /** Where the shared parts stand in the document. */
@@ -60,12 +61,22 @@ export const SHARED_SCHEMAS: JsonObject = {
 	}),
 };
 
-/** A channel message, server to client. `binary`: whether data may also be base64, where no schema speaks against it. */
-export function messageEnvelope(channel: JsonObject, data: JsonObject, binary: boolean): JsonObject {
-	return object(["channel", "offset", "data"], {
-		...entryFields(channel),
+/** A channel message, server to client. */
+export function messageEnvelope(channel: JsonObject, data: JsonObject, encoding: DataEncoding): JsonObject {
+	return withData(["channel", "offset"], entryFields(channel), data, encoding);
+}
+
+/** Bytes are base64 in JSON, and say so. */
+function withData(
+	required: readonly string[],
+	fields: JsonObject,
+	data: JsonObject,
+	encoding: DataEncoding,
+): JsonObject {
+	return object([...required, "data", ...(encoding === "binary" ? ["encoding"] : [])], {
+		...fields,
 		data,
-		...(binary ? { encoding: { const: "base64" } } : {}),
+		...(encoding === "json" ? {} : { encoding: { const: "base64" } }),
 	});
 }
 
@@ -109,12 +120,8 @@ export function eventEnvelope(channel: JsonObject): JsonObject {
 	};
 }
 
-export function publishEnvelope(channel: JsonObject, data: JsonObject, binary: boolean): JsonObject {
-	return object(["action", "channel", "data"], {
-		...publishFields(channel),
-		data,
-		...(binary ? { encoding: { const: "base64" } } : {}),
-	});
+export function publishEnvelope(channel: JsonObject, data: JsonObject, encoding: DataEncoding): JsonObject {
+	return withData(["action", "channel"], publishFields(channel), data, encoding);
 }
 
 /** A patch of a state channel's value, client to server. */

@@ -1,5 +1,6 @@
 /** The contract between a server and its clients: declarations, the types inferred from them, and validation. */
 export { BUILT_IN_ACTIONS, type BuiltInAction } from "./action-name.ts";
+export { binary, type DataEncoding } from "./binary.ts";
 export { type ChannelRoute, type ChannelRouter, compileChannels } from "./channel-router.ts";
 export { type Actions, type Channels, type Contract, type ContractParts, contract } from "./contract.ts";
 export { ContractError, type ContractErrorCode } from "./contract-error.ts";
@@ -17,6 +18,7 @@ export {
 	type MaybeSchema,
 	type MaybeState,
 	type Schema,
+	SLOW_POLICIES,
 	type SlowPolicy,
 	type StateLimits,
 	type StateOf,

@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { type AsyncApiDocument, asyncapi } from "../src/asyncapi.ts";
 import { WIRE_ERROR_CODES } from "../src/envelope-schema.ts";
-import { action, type Contract, channel, contract, type Schema } from "../src/index.ts";
+import { action, binary, type Contract, channel, contract, type Schema } from "../src/index.ts";
 
 interface Place {
 	readonly name: string;
@@ -27,11 +27,13 @@ const delivery = contract({
 			data: z.object({ lat: z.number(), lng: z.number(), eta: z.string().default("unknown") }),
 			history: { messages: 500, age: "1h" },
 			slow: "conflate",
+			slowChoices: ["catch-up"],
 			maxMessageBytes: 4_096,
 		}),
 		"chat:{room}/{thread}": channel({ data: type({ text: "string" }), history: false }),
 		"places.{region}": channel({ data: Place }),
 		lobby: channel(),
+		frames: channel({ data: binary() }),
 		notes: channel({ data: v.object({ text: v.string() }) }),
 	},
 	actions: {
@@ -112,6 +114,7 @@ describe("the AsyncAPI document of a contract", () => {
 			parameters: { orderId: {} },
 			"x-tidewire-history": { messages: 500, bytes: 1_048_576, ageSeconds: 3_600 },
 			"x-tidewire-slow": "conflate",
+			"x-tidewire-slow-choices": ["conflate", "catch-up"],
 			"x-tidewire-max-message-bytes": 4_096,
 		});
 		expect(document.channels.lobby).not.toHaveProperty("parameters");
@@ -186,6 +189,8 @@ describe("the messages in it are those of PROTOCOL.md", () => {
 			{ ack: 4, error: { code: "rate_limited", message: "…", retryable: true, retryAfter: 1.5 } },
 		],
 		["lobby message", { channel: "lobby", offset: 1, data: "aGk=", encoding: "base64" }],
+		["frames message", { channel: "frames", offset: 1, data: "aGk=", encoding: "base64" }],
+		["frames publish", { action: "publish", channel: "frames", data: "aGk=", encoding: "base64" }],
 		["lobby event", { channel: "lobby", event: "join", member: { id: "m1", user: null, since: 1 } }],
 		["chat_room_thread message", { channel: "chat:a/b", offset: 1, data: { text: "hi" } }],
 		["notes message", { channel: "notes", offset: 1, data: { text: "hi" } }],
@@ -211,6 +216,8 @@ describe("the messages in it are those of PROTOCOL.md", () => {
 		["order_orderId publish", { action: "publish", channel: "order_123", data: { lat: "1", lng: 2 } }],
 		["order_orderId event", { channel: "order_123", event: "gap", from: 43, to: 57, reason: "bored" }],
 		["places.region message", { channel: "places.eu", offset: 1, data: { name: "a", inside: [{ name: 1 }] } }],
+		["frames message", { channel: "frames", offset: 1, data: "aGk=" }],
+		["frames publish", { action: "publish", channel: "frames", data: { a: 1 } }],
 		["action.contact_driver reply", { ack: "msg_123" }],
 		["action.contact_driver call", { action: "contact_driver", input: { message: "x".repeat(501) } }],
 	])("%s is not %j", (pointer, message) => {

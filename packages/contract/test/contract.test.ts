@@ -3,11 +3,14 @@ import { z } from "zod";
 import {
 	action,
 	BUILT_IN_ACTIONS,
+	binary,
 	ContractError,
 	channel,
 	compileChannels,
 	contract,
 	type Duration,
+	SLOW_POLICIES,
+	validate,
 } from "../src/index.ts";
 
 describe("a contract", () => {
@@ -23,9 +26,11 @@ describe("a contract", () => {
 	it("has the defaults of PROTOCOL.md: 1,000 messages, 1 MiB, 10 minutes, catch-up", () => {
 		expect(channel()).toEqual({
 			data: undefined,
+			encoding: "any",
 			state: undefined,
 			history: { messages: 1_000, bytes: 1_048_576, ageMs: 600_000 },
 			slow: "catch-up",
+			slowChoices: ["catch-up"],
 			maxMessageBytes: undefined,
 			description: undefined,
 		});
@@ -45,6 +50,24 @@ describe("a contract", () => {
 			expect(() => channel({ state: true, slow })).toThrow(`slow is "${slow}" in a state channel`);
 		},
 	);
+
+	it("lets subscribers choose what it names beside its own policy; where nothing is declared, all", () => {
+		expect(channel({ slow: "conflate" }).slowChoices).toEqual(["conflate"]);
+		const choices = channel({ slow: "conflate", slowChoices: ["catch-up", "conflate", "catch-up"] }).slowChoices;
+		expect(choices).toEqual(["conflate", "catch-up"]);
+		expect(compileChannels(contract({})).match("any")?.declaration.slowChoices).toEqual(SLOW_POLICIES);
+		expect(() => channel({ state: true, slowChoices: ["skip"] })).toThrow('slowChoices is "skip" in a state channel');
+	});
+
+	it("carries bytes where its data is binary(), JSON with any other schema, either without", () => {
+		expect(channel({ data: binary() }).encoding).toBe("binary");
+		expect(channel({ data: z.string() }).encoding).toBe("json");
+		expect(channel().encoding).toBe("any");
+		expect(validate(binary(), new Uint8Array(1))).toEqual({ ok: true, value: new Uint8Array(1) });
+		expect(validate(binary(), "AA==")).toMatchObject({ ok: false });
+		expect(() => channel({ data: binary(), state: true })).toThrow("binary() in a state channel");
+		expect(() => action({ output: binary() })).toThrow("output is binary()");
+	});
 
 	it("refuses limits of a state that are none", () => {
 		expect(() => channel({ state: { maxBytes: 0 } })).toThrow("state.maxBytes is 0, but must be a positive integer");
@@ -113,6 +136,8 @@ describe("a contract", () => {
 		[() => channel({ history: { bytes: Number.POSITIVE_INFINITY } }), "positive integer"],
 		[() => channel({ maxMessageBytes: -1 }), "maxMessageBytes is -1"],
 		[() => channel({ slow: "drop" as "skip" }), "catch-up, conflate, skip, disconnect"],
+		[() => channel({ slowChoices: ["drop" as "skip"] }), 'slowChoices is "drop"'],
+		[() => channel({ slowChoices: "skip" as never }), "list of policies"],
 		[() => channel({ data: {} as z.ZodString }), "no Standard Schema"],
 		[() => action({ input: null as unknown as z.ZodString }), "no Standard Schema"],
 	])("refuses an option that cannot be meant: %s", (declare, reason) => {

@@ -11,6 +11,7 @@ import {
 	type ActionName,
 	type ActionOutput,
 	action,
+	binary,
 	type ChannelData,
 	type ChannelInput,
 	type ChannelName,
@@ -146,6 +147,11 @@ expectType<Equal<ChannelData<Zod, "order_123:notes">, string>>();
 expectType<Equal<ChannelData<Zod, `order_${number}:notes`>, string>>();
 expectType<Equal<ChannelData<Zod, "lobby">, unknown>>();
 expectType<Equal<ChannelInput<Zod, "lobby">, unknown>>();
+
+// A binary channel: bytes at both ends.
+const camera = contract({ channels: { "camera:{id}": channel({ data: binary() }) } });
+expectType<Equal<ChannelData<typeof camera, "camera:1">, Uint8Array>>();
+expectType<Equal<ChannelInput<typeof camera, "camera:1">, Uint8Array>>();
 
 // What no pattern matches has no data.
 expectType<Equal<ChannelData<Zod, "order_">, never>>();

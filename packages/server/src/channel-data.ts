@@ -16,13 +16,22 @@ export type CheckedData =
 
 /** Synchronous where the schema is. The result's bytes are the caller's payload's, or new. */
 export function checkData(route: ChannelRoute, payload: Payload): CheckedData | Promise<CheckedData> {
-	const { data: schema, maxMessageBytes } = route.declaration;
+	const { data: schema, encoding, maxMessageBytes } = route.declaration;
 	if (maxMessageBytes !== undefined && payload.bytes.length > maxMessageBytes) {
 		const message = `the data has ${payload.bytes.length} bytes, at most ${maxMessageBytes} in this channel`;
 		return { ok: false, code: "too_large", message, issues: [] };
 	}
+	if (encoding !== "any" && encoding !== payload.encoding) {
+		return { ok: false, code: "invalid_data", message: MISFITS[encoding], issues: [] };
+	}
 	return checkValue(schema, payload);
 }
+
+/** A schema for JSON is not asked about bytes: many would take them for an object without members, or for text. */
+const MISFITS = {
+	binary: 'this channel carries bytes: base64 with "encoding":"base64" in JSON, a byte string in MessagePack',
+	json: "this channel carries JSON values, the data is bytes",
+} as const;
 
 /** The same, of the schema alone. */
 export function checkValue(schema: MaybeSchema, payload: Payload): CheckedData | Promise<CheckedData> {

@@ -4,7 +4,14 @@
  * `auth/access.ts`'s to say.
  */
 import { createHash } from "node:crypto";
-import { type ChannelDeclaration, type Contract, channel, isOwnPattern, type OwnPattern } from "@tidewire/contract";
+import {
+	type ChannelDeclaration,
+	type Contract,
+	channel,
+	isOwnPattern,
+	type OwnPattern,
+	SLOW_POLICIES,
+} from "@tidewire/contract";
 
 /** What a reserved name stands for. */
 export type OwnName =
@@ -54,7 +61,7 @@ function part(id: string): string {
 /** What holds for own channels, by the contract or by default. */
 export class OwnChannels {
 	readonly #declared: ReadonlyMap<OwnPattern, ChannelDeclaration>;
-	readonly #otherwise = channel();
+	readonly #otherwise = channel({ slowChoices: SLOW_POLICIES });
 
 	constructor({ channels }: Pick<Contract, "channels">) {
 		this.#declared = new Map(

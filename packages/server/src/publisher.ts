@@ -55,7 +55,7 @@ export interface PublishReport extends FanOutReport {
 	readonly position: string;
 }
 
-/** Somewhere to publish to. A `Uint8Array` is published as it is, anything else as JSON. */
+/** Somewhere to publish to. A `Uint8Array` is published as it is (not where a schema wants JSON), anything else as JSON. */
 export interface Destination<Data> {
 	/** As clients know it. */
 	readonly name: string;
@@ -63,18 +63,18 @@ export interface Destination<Data> {
 	 * Resolves with the message's position, such as "k3f9:42", when the broker has accepted it. Rejects with
 	 * `ServerError`: `invalid_data`, `conflict`.
 	 */
-	publish(data: Data | Uint8Array, extras?: PublishExtras): Promise<string>;
+	publish(data: Data, extras?: PublishExtras): Promise<string>;
 	/**
 	 * Publishes at a time, given as a date or in milliseconds since 1970, at most 366 days ahead; one that has passed means
 	 * now. Resolves when the broker has accepted it; `ttlMs` counts from the time. Rejects with `ServerError` (`bad_option`,
 	 * `invalid_data`).
 	 */
-	publishAt(at: Date | number, data: Data | Uint8Array, extras?: BroadcastExtras): Promise<void>;
+	publishAt(at: Date | number, data: Data, extras?: BroadcastExtras): Promise<void>;
 	/**
 	 * Publishes, and resolves with what became of it when every node has written it, or after a second. Rejects like
 	 * `publish`, and with `ServerError` (`limit_reached`) where too many reports are waited for.
 	 */
-	publishAndReport(data: Data | Uint8Array, extras?: PublishExtras): Promise<PublishReport>;
+	publishAndReport(data: Data, extras?: PublishExtras): Promise<PublishReport>;
 }
 
 /** A channel to publish to; of a state channel the value can be read and changed, too. */
@@ -101,7 +101,7 @@ export interface Publisher<C extends Contract> {
 	 */
 	broadcast<P extends Exclude<ChannelPattern<C>, OwnPattern>>(
 		pattern: P,
-		data: ChannelInput<C, P> | Uint8Array,
+		data: ChannelInput<C, P>,
 		extras?: BroadcastExtras,
 	): Promise<number>;
 }

@@ -91,6 +91,7 @@ createServer(delivery, {
 
 await server.channel("order_1").publish({ lat: 1 });
 await server.channel("order_1").publish({ lat: 1, eta: "soon" }, { key: "k", ttlMs: 5 });
+// @ts-expect-error: nor bytes, where a schema wants JSON
 await server.channel("lobby").publish(new Uint8Array(1));
 // @ts-expect-error: the field's type is wrong
 await server.channel("order_1").publish({ lat: "1" });

@@ -89,6 +89,10 @@ export async function join(
 	policy?: SubscribeMessage["policy"],
 ): Promise<Accepted> {
 	const { route, name } = await access(node, connection.caller, "subscribe", channel);
+	const { slow, slowChoices, state } = route.declaration;
+	if (policy !== undefined && !slowChoices.includes(policy)) {
+		throw new Refusal("forbidden", `policy "${policy}" in channel "${channel}": allowed is ${slowChoices.join(", ")}`);
+	}
 	const present = node.hub.find(connection, channel);
 	if (present !== undefined) {
 		const { epoch } = present.channel;
@@ -101,7 +105,6 @@ export async function join(
 	}
 	connection.joining++;
 	try {
-		const { slow, state } = route.declaration;
 		const source = state === undefined ? undefined : node.states.source(name, route);
 		const joined = await node.hub.join(connection, name, start, policy ?? slow, channel, source);
 		const { subscription, recovered } = joined;
