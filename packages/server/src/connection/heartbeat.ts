@@ -35,25 +35,42 @@ export interface HeartbeatOptions {
 const MAX_TICK_MS = 1_000;
 const MIN_TICK_MS = 10;
 const TICKS_PER_INTERVAL = 30;
-const SLOTS = 64;
+const MIN_SLOTS = 64;
+const MAX_SLOTS = 8_192;
+/**
+ * How many are judged in one turn of the event loop. A ping is a system call: when 100,000 clients that came together
+ * fall due together, others must be read and written to in between.
+ */
+const JUDGED_PER_TURN = 256;
 
 export class Heartbeat {
 	/** Whole milliseconds (connections keep small integers), coarse: the time of the last tick, on a clock that never jumps. */
 	nowMs: number;
 	readonly #options: HeartbeatOptions;
 	readonly #clock: () => number;
+	readonly #later: (task: () => void) => void;
+	/** Whether the next turn goes on with what this one left. */
+	#goesOn = false;
 	readonly #wheel: Wheel<Beating>;
 	#timer: NodeJS.Timeout | undefined;
 	#watched = 0;
 	/** Resolvers of `idle()`. */
 	#waiting: (() => void)[] = [];
 
-	constructor(options: HeartbeatOptions, clock: () => number = () => performance.now()) {
+	/** `later`: runs a task in the next turn of the event loop, after its reads. */
+	constructor(
+		options: HeartbeatOptions,
+		clock: () => number = () => performance.now(),
+		later: (task: () => void) => void = setImmediate,
+	) {
 		this.#options = options;
 		this.#clock = clock;
+		this.#later = later;
 		this.nowMs = Math.round(clock());
 		const tickMs = Math.min(MAX_TICK_MS, Math.max(MIN_TICK_MS, options.intervalMs / TICKS_PER_INTERVAL));
-		this.#wheel = new Wheel(tickMs, SLOTS, this.nowMs);
+		// So many that a turn of the wheel is longer than the interval: then nobody is looked at before it is due.
+		const slots = Math.min(MAX_SLOTS, Math.max(MIN_SLOTS, Math.ceil((2 * options.intervalMs) / tickMs)));
+		this.#wheel = new Wheel(tickMs, slots, this.nowMs);
 	}
 
 	/** Begins to turn by itself. The timer does not keep the process alive: sockets do. */
@@ -96,12 +113,23 @@ export class Heartbeat {
 		this.#wheel.set(item, item.closeByMs);
 	}
 
+	/** Judges those that are due, or a turn's worth of them, and then the rest in later turns. */
 	tick(): void {
 		this.nowMs = Math.round(this.#clock());
-		for (const item of this.#wheel.advance(this.nowMs)) {
+		const due = this.#wheel.advance(this.nowMs, JUDGED_PER_TURN);
+		for (const item of due) {
 			this.#judge(item);
 		}
+		if (due.length === JUDGED_PER_TURN && !this.#goesOn) {
+			this.#goesOn = true;
+			this.#later(this.#goOn);
+		}
 	}
+
+	readonly #goOn = (): void => {
+		this.#goesOn = false;
+		this.tick();
+	};
 
 	#judge(item: Beating): void {
 		const { intervalMs, timeoutMs } = this.#options;

@@ -56,14 +56,22 @@ export class Wheel<Item extends WheelItem> {
 		item.wheelNext = undefined;
 	}
 
-	/** Takes the items whose deadline has passed. After a long stall it looks at each slot once. */
-	advance(nowMs: number): Item[] {
+	/**
+	 * Takes items whose deadline has passed, up to `most`: when it gives as many, there may be more, and the next call goes on
+	 * there. After a long stall it looks at each slot once.
+	 */
+	advance(nowMs: number, most = Number.POSITIVE_INFINITY): Item[] {
 		const due: Item[] = [];
 		const last = Math.floor(nowMs / this.tickMs);
 		const first = Math.max(Math.floor(this.#nowMs / this.tickMs) + 1, last - this.#slots.length + 1);
 		for (let tick = first; tick <= last; tick++) {
 			let item = this.#slots[tick % this.#slots.length]!.wheelNext;
 			while (item !== undefined) {
+				if (due.length >= most) {
+					// The tick before this one is the last that is done with.
+					this.#nowMs = Math.max(this.#nowMs, (tick - 1) * this.tickMs);
+					return due;
+				}
 				const next: WheelItem | undefined = item.wheelNext;
 				if (item.dueMs <= nowMs) {
 					// Only items of this wheel's type are ever linked behind its slots.

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { type Beating, Heartbeat } from "../../src/connection/heartbeat.ts";
 import type { WheelItem } from "../../src/connection/wheel.ts";
 
@@ -183,5 +183,87 @@ describe("C1: the heartbeat", () => {
 		expect(idle).toBe(false);
 		world.heartbeat.unwatch(peers[1]!);
 		await waiting;
+	});
+});
+
+describe("100,000 connections that fall due together", () => {
+	/** A heartbeat whose turns the test takes. */
+	function crowd(size: number) {
+		const turns: (() => void)[] = [];
+		let nowMs = 1_000;
+		const heartbeat = new Heartbeat(
+			{ intervalMs: INTERVAL, timeoutMs: TIMEOUT },
+			() => nowMs,
+			(task) => turns.push(task),
+		);
+		const peers = Array.from({ length: size }, () => new Peer(heartbeat));
+		const pinged = (): number => peers.reduce((sum, { pings }) => sum + pings, 0);
+		return {
+			heartbeat,
+			peers,
+			pinged,
+			pass: (ms: number) => {
+				nowMs += ms;
+			},
+			/** One turn of the event loop; whether there was anything to do. */
+			turn: () => {
+				const task = turns.shift();
+				task?.();
+				return task !== undefined;
+			},
+		};
+	}
+
+	it("are pinged a few hundred a turn, each once, also when the clock ticks meanwhile", () => {
+		const { heartbeat, pinged, pass, turn } = crowd(100_000);
+		pass(INTERVAL + 1_000);
+		heartbeat.tick();
+		let before = 0;
+		do {
+			expect(pinged() - before).toBeLessThanOrEqual(512);
+			before = pinged();
+			if (before % 10_240 === 0) {
+				heartbeat.tick();
+			}
+		} while (turn());
+		expect(pinged()).toBe(100_000);
+	});
+
+	it("are let go of when they leave before their turn has come", () => {
+		const { heartbeat, peers, pinged, pass, turn } = crowd(1_000);
+		pass(INTERVAL + 1_000);
+		heartbeat.tick();
+		const already = pinged();
+		for (const peer of peers.filter(({ pings }) => pings === 0)) {
+			heartbeat.unwatch(peer);
+		}
+		while (turn()) {
+			// Until nothing is left.
+		}
+		expect(pinged()).toBe(already);
+	});
+
+	it("are all found dead, in turns as well, when none answers", () => {
+		const { heartbeat, peers, pass, turn } = crowd(10_000);
+		for (const ms of [INTERVAL + 1_000, TIMEOUT + 2_000]) {
+			pass(ms);
+			heartbeat.tick();
+			while (turn()) {
+				// Until nothing is left.
+			}
+		}
+		expect(peers.filter(({ died }) => !died)).toEqual([]);
+	});
+
+	it("have one timer", () => {
+		vi.useFakeTimers();
+		try {
+			const { heartbeat, peers } = crowd(1_000);
+			heartbeat.start();
+			expect([peers.length, vi.getTimerCount()]).toEqual([1_000, 1]);
+			heartbeat.stop();
+		} finally {
+			vi.useRealTimers();
+		}
 	});
 });

@@ -32,6 +32,19 @@ describe("the timer wheel", () => {
 		expect(wheel.advance(750)).toEqual([far]);
 	});
 
+	it("gives no more at a time than is asked for, and goes on where it stopped", () => {
+		const wheel = new Wheel<Item>(10, 64, 0);
+		const items = Array.from({ length: 10 }, (_, index) => {
+			const item = new Item();
+			wheel.set(item, index < 5 ? 15 : 35);
+			return item;
+		});
+		const pages = [4, 4, 4].map((most) => wheel.advance(100, most));
+		expect(pages.map(({ length }) => length)).toEqual([4, 4, 2]);
+		expect(new Set(pages.flat())).toEqual(new Set(items));
+		expect(wheel.advance(200)).toEqual([]);
+	});
+
 	it("finds everything after a stall of many turns", () => {
 		const wheel = new Wheel<Item>(10, 64, 0);
 		const items = Array.from({ length: 200 }, (_, index) => {
