@@ -166,6 +166,18 @@ it("tells who is behind, by what they will get: nobody here answers pings, so al
 	expect(last).toMatchObject({ written: 1, lagging: 1, conflated: 1, skipped: 1 });
 });
 
+it("counts as skipped whom it is not for: the publisher with echo: false, the session that is excluded", async () => {
+	const { nodes } = await twoNodes(OPEN);
+	const ann = await subscribed("ann", nodes[0], "a");
+	const bob = await subscribed("bob", nodes[1], "a");
+	expect((await report(ann, { echo: false }))[1]).toEqual({
+		report: { of: 4, ...NONE, subscribers: 2, written: 1, skipped: 1, complete: true },
+	});
+	expect(await bob.next()).toMatchObject({ offset: 1 });
+	const away = await nodes[0].server.channel("a").publishAndReport(1, { exclude: "somebody who is not here" });
+	expect(away).toMatchObject({ written: 2, skipped: 0 });
+});
+
 describe("from the application's code", () => {
 	it("publishAndReport resolves with the position and what became of it", async () => {
 		const { nodes } = await twoNodes(OPEN);

@@ -18,8 +18,8 @@ export interface Walk {
 	left: number;
 }
 
-/** What the publisher of an entry wants to know of it. */
-export interface ReportWish {
+/** What the publisher of an entry wants to know of it: that, and whom it is not for. */
+export interface ReportWish extends Addressed {
 	readonly offset: number;
 	/** Where to tell it, in the broker's words. */
 	readonly report: string;
@@ -90,7 +90,7 @@ export class Channel {
 			this.head = entry.offset;
 			if (entry.report !== undefined) {
 				this.wishes ??= [];
-				this.wishes.push({ offset: entry.offset, report: entry.report });
+				this.wishes.push(wishOf(entry, entry.report));
 			}
 		}
 		return this.head !== before;
@@ -177,8 +177,22 @@ function conflates({ policy, channel }: Subscription): 0 | 1 {
 	return policy === "conflate" && channel.source === undefined ? 1 : 0;
 }
 
+/** Without the entry itself, whose data may be long. */
+function wishOf({ offset, timeMs, exclude, ttlMs }: Entry, report: string): ReportWish {
+	return {
+		offset,
+		report,
+		timeMs,
+		...(exclude === undefined ? {} : { exclude }),
+		...(ttlMs === undefined ? {} : { ttlMs }),
+	};
+}
+
+/** What says whom an entry is for. */
+type Addressed = Pick<Entry, "exclude" | "ttlMs" | "timeMs">;
+
 /** Why an entry is not for this subscriber, if it is not. Neither reason is a loss. */
-export function withheld(entry: Entry, subscriber: Subscriber, nowMs: number): "own" | "expired" | undefined {
+export function withheld(entry: Addressed, subscriber: Subscriber, nowMs: number): "own" | "expired" | undefined {
 	if (entry.exclude !== undefined && entry.exclude === subscriber.session) {
 		return "own";
 	}

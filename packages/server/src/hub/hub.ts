@@ -5,7 +5,7 @@
 import type { Broker, BrokerListener, Entry, Position } from "@tidewire/broker";
 import type { SlowPolicy } from "@tidewire/protocol";
 import { announceReset, CatchUp } from "./catch-up.ts";
-import { Channel } from "./channel.ts";
+import { Channel, type ReportWish, withheld } from "./channel.ts";
 import { Flush, type LaggardCare } from "./flush.ts";
 import { LogBudget } from "./log.ts";
 import { type Start, type StartOffset, startOffset } from "./start.ts";
@@ -33,7 +33,7 @@ export interface FanOut {
 	readonly lagging: number;
 	/** They get it then unless a later one of its key has come. */
 	readonly conflated: number;
-	/** They do not get it: too slow, by the policy, or excluded. */
+	/** They do not get it: too slow, by the policy, or excluded, or it has expired. */
 	readonly skipped: number;
 }
 
@@ -133,8 +133,8 @@ export class Hub implements BrokerListener, LaggardCare {
 	flushed(channel: Channel): void {
 		const { wishes } = channel;
 		channel.wishes = undefined;
-		for (const { offset, report } of wishes ?? []) {
-			this.#options.reported(report, fanOut(channel, offset));
+		for (const wish of wishes ?? []) {
+			this.#options.reported(wish.report, fanOut(channel, wish, this.#options.nowMs()));
 		}
 	}
 
@@ -289,14 +289,17 @@ export class Hub implements BrokerListener, LaggardCare {
 	}
 }
 
-function fanOut(channel: Channel, offset: number): FanOut {
+function fanOut(channel: Channel, wish: ReportWish, nowMs: number): FanOut {
 	const counts = { subscribers: 0, written: 0, lagging: 0, conflated: 0, skipped: 0 };
-	for (const { cursor, presentPolicy, begun } of channel.subscriptions) {
+	for (const { cursor, presentPolicy, begun, subscriber } of channel.subscriptions) {
 		if (!begun) {
 			continue;
 		}
 		counts.subscribers++;
-		if (cursor >= offset) {
+		if (withheld(wish, subscriber, nowMs) !== undefined) {
+			// Whether its cursor has passed it or not.
+			counts.skipped++;
+		} else if (cursor >= wish.offset) {
 			counts.written++;
 		} else if (presentPolicy === "conflate") {
 			counts.conflated++;
