@@ -318,8 +318,8 @@ class Cluster implements MemoryCluster, MemoryStore {
 		nowMs: number,
 		snapshot?: Uint8Array,
 	): number {
-		const data = retention.messages < 1 ? publication.data : compact(publication.data);
-		const entry = toEntry(publication, log.head + 1, nowMs, data);
+		// Listeners are told with the publisher's own bytes; what is kept is a copy, in a slab.
+		const entry = toEntry(publication, log.head + 1, nowMs, publication.data);
 		log.append(entry, retention);
 		if (snapshot !== undefined) {
 			log.snapshot = { offset: entry.offset, data: compact(snapshot) };

@@ -3,6 +3,7 @@
  * key is not lost because its last message is old. Bounded; what had to go leaves a gap that is known.
  */
 import type { Entry } from "@tidewire/broker";
+import { ownEntry } from "./segment.ts";
 
 /** Stands for an entry's cost beside its data and its key. */
 const ENTRY_OVERHEAD_BYTES = 128;
@@ -24,7 +25,8 @@ export class Latest {
 		return this.#bytes;
 	}
 
-	take(entry: Entry): void {
+	take(taken: Entry): void {
+		const entry = ownEntry(taken);
 		this.#remove(entry.key);
 		this.#byKey.set(entry.key, entry);
 		this.#bytes += cost(entry);

@@ -77,14 +77,16 @@ export class Segment {
 		this.sealed = true;
 		const { entries } = this;
 		for (let at = 0; at < entries.length; at++) {
-			const entry = entries[at]!;
-			const data = own(entry.data);
-			if (data !== entry.data) {
-				entries[at] = { ...entry, data };
-			}
+			entries[at] = ownEntry(entries[at]!);
 		}
 		this.#frames = this.#frames?.map((frames) => frames && own(frames));
 	}
+}
+
+/** The entry, with data that keeps no larger buffer. */
+export function ownEntry(entry: Entry): Entry {
+	const data = own(entry.data);
+	return data === entry.data ? entry : { ...entry, data };
 }
 
 /** The bytes in a buffer that holds nothing else to speak of. */
