@@ -21,6 +21,7 @@ import type { Connection } from "./connection/connection.ts";
 import { Heartbeat } from "./connection/heartbeat.ts";
 import { Performed } from "./connection/performed.ts";
 import { Turn } from "./connection/turn.ts";
+import { DurableConsumers } from "./durable/consumers.ts";
 import { ServerError } from "./errors.ts";
 import { FanOutReports } from "./fan-out-report.ts";
 import { attach, type HttpServer } from "./http/attach.ts";
@@ -30,10 +31,12 @@ import { OwnPort } from "./http/own-port.ts";
 import { Router } from "./http/route.ts";
 import { Upgrader } from "./http/upgrade.ts";
 import { Hub } from "./hub/hub.ts";
+import type { Subscription } from "./hub/subscription.ts";
 import type { TidewireNode } from "./node.ts";
 import { refuseUnknownNames } from "./option-names.ts";
 import { resolveOptions, type ServerOptions } from "./options.ts";
 import { OwnChannels } from "./own-channels.ts";
+import { Presence } from "./presence/presence.ts";
 import { type BroadcastExtras, type Publisher, publisher, type ServerChannel, type ServerUser } from "./publisher.ts";
 import { Refusal } from "./refusal.ts";
 import { ScheduleQuota } from "./schedule-quota.ts";
@@ -57,6 +60,12 @@ export interface Listening {
 
 /** How often calls that may be forgotten are. */
 const SWEEP_MS = 60_000;
+/** How often some channels are compared with the broker (`Hub.checkPositions`). */
+const POSITION_CHECK_MS = 1_000;
+/** How often it is looked whether a durable consumer that is connected has to be kept from expiring. */
+const RENEWAL_MS = 60 * 60_000;
+/** Durable consumers of which this node remembers what they have received until it is written. */
+const MAX_RECEIVING = 100_000;
 /** How goodbyes are spread while draining: at most so many at once, and no slower than it takes to be done in time. */
 const DRAIN_STEP_MS = 100;
 const DRAIN_BATCH = 10;
@@ -75,6 +84,8 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 	readonly #detach: (() => void)[] = [];
 	readonly #listening: OwnPort[] = [];
 	readonly #sweep: NodeJS.Timeout;
+	readonly #positionCheck: NodeJS.Timeout;
+	readonly #renewal: NodeJS.Timeout;
 	#closing: Promise<void> | undefined;
 
 	/** Use `createServer`. */
@@ -98,6 +109,18 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 				return () => clearTimeout(timer);
 			},
 		});
+		const presence = new Presence({
+			broker,
+			ear,
+			log: options.log,
+			graceMs: options.presenceGraceMs,
+			silenceMs: options.heartbeat.intervalMs + options.heartbeat.timeoutMs,
+			nowMs: options.nowMs,
+			after: (delayMs, task) => {
+				const timer = setTimeout(task, delayMs).unref();
+				return () => clearTimeout(timer);
+			},
+		});
 		const states = new States(broker, {
 			nowMs: options.nowMs,
 			setTimer: (task, delayMs) => {
@@ -105,6 +128,17 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 				return () => clearTimeout(timer);
 			},
 			failed: (channel, cause) => options.log.error("what has expired could not be published", { cause, channel }),
+		});
+		const durables = new DurableConsumers({
+			broker,
+			nowMs: options.nowMs,
+			setTimer: (task, delayMs) => {
+				const timer = setTimeout(task, delayMs).unref();
+				return () => clearTimeout(timer);
+			},
+			...options.durable,
+			maxConsumers: MAX_RECEIVING,
+			failed: (cause) => options.log.error("a durable consumer's cursor could not be written", { cause }),
 		});
 		const hub = new Hub(broker, {
 			maxLogBytes: options.limits.maxLogBytes,
@@ -115,6 +149,7 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 				options.log.error("history could not be read", { cause, channel: subscription.channel.name });
 				const { channel, subscriber } = subscription;
 				hub.leave(subscription);
+				presence.leave(subscription.subscriber, subscription.channel.wireName);
 				const { wire } = new Refusal("unavailable", "the channel's history cannot be read");
 				const { codec } = subscriber.encoding;
 				if (codec.enveloped) {
@@ -135,6 +170,7 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 			may: options.may ?? {},
 			broker,
 			hub,
+			durables,
 			log: options.log,
 			turn: new Turn(),
 			heartbeat,
@@ -144,22 +180,27 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 				maxBytes: options.limits.maxRememberedBytes,
 				nowMs: options.nowMs,
 			}),
+			presence,
 			reports,
 			scheduleQuota: new ScheduleQuota(options.nowMs, MAX_SCHEDULED_OF_ONE),
 			states,
-			publisher: publisher({ broker, contract, states, channels, ownChannels, reports, nowMs: options.nowMs }),
+			publisher: publisher({ broker, presence, maxPresenceMembers: options.limits.maxPresenceMembers, contract, states, channels, ownChannels, reports, nowMs: options.nowMs }),
 			connections: new Set<Connection>(),
 			perform: (connection, message) => perform(this.#node, connection, message),
+			unblocked: (connection) => presence.unblocked(connection),
+			departed: (connection, why) => presence.ended(connection, why),
 			scopeEnded: (scope) => this.#node.performed.drop(scope),
 		};
 		this.#router = new Router(options.path, options.routes, Object.keys(contract.channels));
 		const { maxMessageBytes } = options.limits;
 		this.#upgrader = new Upgrader(this.#node, this.#router, resolveLimits({ maxMessageBytes }));
 		heartbeat.start();
+		this.#positionCheck = setInterval(() => void hub.checkPositions(), POSITION_CHECK_MS).unref();
 		this.#sweep = setInterval(() => {
 			this.#node.performed.sweep();
 			this.#node.scheduleQuota.sweep();
 		}, SWEEP_MS).unref();
+		this.#renewal = setInterval(() => void durables.renew(this.#subscriptions()), RENEWAL_MS).unref();
 	}
 
 	/** How many clients are connected to this node. */
@@ -283,10 +324,20 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 		const idle = heartbeat.idle();
 		await Promise.all([idle, ...this.#listening.map((own) => own.close(idle))]);
 		clearInterval(this.#sweep);
+		clearInterval(this.#positionCheck);
+		clearInterval(this.#renewal);
 		heartbeat.stop();
+		await this.#node.presence.stop();
 		this.#node.reports.close();
 		this.#node.states.stop();
+		await this.#node.durables.close();
 		await broker.close();
+	}
+
+	*#subscriptions(): Generator<Subscription> {
+		for (const { subscriptions } of this.#node.connections) {
+			yield* subscriptions;
+		}
 	}
 
 	#dismiss(count: number): void {

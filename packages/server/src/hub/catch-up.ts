@@ -3,26 +3,23 @@
  * still reaches back, else from the broker's history, by the channel's policy. What cannot be delivered any more is
  * announced. The same way serves a client that comes back (`since`) and one that was too slow.
  */
-import type { Broker, Entry, Page } from "@tidewire/broker";
+import type { Broker, Entry } from "@tidewire/broker";
 import { formatPosition, type GapReason } from "@tidewire/protocol";
 import { framesFor, gapFrame, withheld } from "./channel.ts";
-import { Segment } from "./segment.ts";
+import { type HistoryPage, HistoryPages } from "./history-pages.ts";
+import type { Segment } from "./segment.ts";
 import type { Subscription } from "./subscription.ts";
 import { Values } from "./values.ts";
 
-/** What is read of the history before the connection is asked again whether it takes more. */
-const PAGE_BYTES = 64 * 1024;
-const PAGE_ENTRIES = 256;
-
 export class CatchUp {
-	readonly #broker: Broker;
+	readonly #history: HistoryPages;
 	readonly #nowMs: () => number;
 	readonly #failed: (subscription: Subscription, cause: unknown) => void;
 	readonly #values: Values;
 
 	/** `failed` is told of a subscription that could not be served because the broker's history could not be read. */
 	constructor(broker: Broker, nowMs: () => number, failed: (subscription: Subscription, cause: unknown) => void) {
-		this.#broker = broker;
+		this.#history = new HistoryPages(broker);
 		this.#nowMs = nowMs;
 		this.#failed = failed;
 		this.#values = new Values((subscription) => this.resume(subscription), failed);
@@ -89,7 +86,7 @@ export class CatchUp {
 		try {
 			while (!subscription.ended && !subscriber.blocked && subscription.cursor < channel.tail) {
 				const after = subscription.cursor;
-				const page = await this.#broker.read(channel.name, { after, limit: PAGE_ENTRIES, maxBytes: PAGE_BYTES });
+				const page = await this.#history.read(channel, after);
 				if (subscription.ended) {
 					return;
 				}
@@ -102,7 +99,7 @@ export class CatchUp {
 					channel.enter(subscription, "lagging");
 					return;
 				}
-				if (channel.source !== undefined && (page.tail > after || page.entries.length === 0)) {
+				if (channel.source !== undefined && (page.tail > after || page.runs.length === 0)) {
 					// A patch is nothing without those before it.
 					subscription.value = "late";
 					break;
@@ -130,7 +127,7 @@ export class CatchUp {
 	}
 
 	/** Delivers a page that was read after the cursor. */
-	#takePage(subscription: Subscription, page: Page): void {
+	#takePage(subscription: Subscription, page: HistoryPage): void {
 		const { channel } = subscription;
 		if (page.tail > subscription.cursor) {
 			// Where the history is shorter than the node's log, the log goes on.
@@ -139,27 +136,19 @@ export class CatchUp {
 				return;
 			}
 		}
-		let run: Segment | undefined;
-		for (const entry of page.entries) {
-			const previous = entry.previous ?? entry.offset - 1;
-			if (run !== undefined && run.to === previous) {
-				run.push(entry);
-				continue;
-			}
-			this.#hand(subscription, run);
+		for (const run of page.runs) {
 			// Only expired entries are missing inside of what is kept.
-			this.#gap(subscription, previous, "expired");
-			run = new Segment(previous, entry);
+			this.#gap(subscription, run.after, "expired");
+			this.#hand(subscription, run);
 		}
-		this.#hand(subscription, run);
-		if (page.entries.length === 0 && !subscription.ended) {
+		if (page.runs.length === 0 && !subscription.ended) {
 			// Nothing more is kept of what lies before the log: it has expired, or a broker is behind what it told us.
 			this.#gap(subscription, channel.tail, page.head > subscription.cursor ? "expired" : "lost");
 		}
 	}
 
-	#hand(subscription: Subscription, run: Segment | undefined): void {
-		if (run === undefined || subscription.ended) {
+	#hand(subscription: Subscription, run: Segment): void {
+		if (subscription.ended) {
 			return;
 		}
 		const { channel, subscriber } = subscription;

@@ -96,6 +96,14 @@ export class Channel {
 		return this.head !== before;
 	}
 
+	/** The broker's log reaches to `head`, and this node was not told: what is missing is read from the history. */
+	missed(head: number): void {
+		this.log?.clear(head);
+		this.log = undefined;
+		this.head = head;
+		this.#owe(head);
+	}
+
 	#owe(offset: number): void {
 		for (const subscription of this.#subscriptions) {
 			if (subscription.phase === "live" || subscription.phase === "queued") {

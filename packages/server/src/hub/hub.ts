@@ -8,6 +8,7 @@ import { announceReset, CatchUp } from "./catch-up.ts";
 import { Channel, type ReportWish, withheld } from "./channel.ts";
 import { Flush, type LaggardCare } from "./flush.ts";
 import { LogBudget } from "./log.ts";
+import { PositionCheck } from "./position-check.ts";
 import { type Start, type StartOffset, startOffset } from "./start.ts";
 import { type Subscriber, Subscription } from "./subscription.ts";
 import type { ValueSource } from "./values.ts";
@@ -55,6 +56,7 @@ export class Hub implements BrokerListener, LaggardCare {
 	readonly #catchUp: CatchUp;
 	readonly #budget: LogBudget;
 	readonly #channels = new Map<string, Channel>();
+	readonly #positionCheck: PositionCheck;
 
 	/** Whoever makes it tells it what the broker tells: it is a `BrokerListener`. */
 	constructor(broker: Broker, options: HubOptions) {
@@ -63,6 +65,15 @@ export class Hub implements BrokerListener, LaggardCare {
 		this.#budget = new LogBudget(options.maxLogsBytes);
 		this.flush = new Flush(this, options.nowMs);
 		this.#catchUp = new CatchUp(broker, options.nowMs, options.unserved);
+		this.#positionCheck = new PositionCheck(broker, this.#channels, (channel, head) => {
+			channel.missed(head);
+			this.flush.channel(channel);
+		});
+	}
+
+	/** Looks whether the broker told this node everything, a few channels at a time. To be called about once a second. */
+	checkPositions(): Promise<void> {
+		return this.#positionCheck.round();
 	}
 
 	// What the broker tells us.

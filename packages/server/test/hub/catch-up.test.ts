@@ -583,3 +583,98 @@ describe("the hub keeps nothing of what is over", () => {
 		expect(world.hub.subscribers("a")).toBe(1);
 	});
 });
+
+describe("many who come back at once", () => {
+	it("share the reads of the history and what is encoded of it, wherever they come from", async () => {
+		const world = new World();
+		world.append(...Array.from({ length: 2_000 }, (_, index) => `${index + 1}`));
+		const encoding = new LineEncoding(0);
+		const subscribers = Array.from({ length: 100 }, (_, index) => {
+			const subscriber = new FakeSubscriber((each) => world.hub.flush.subscriber(each), encoding, `s${index}`);
+			return { subscriber, since: 900 + (index % 3) };
+		});
+		await Promise.all(subscribers.map(({ subscriber, since }) => world.join(subscriber, SINCE(since))));
+		await quiet(40);
+		for (const { subscriber, since } of subscribers) {
+			expect(subscriber.messages.map(({ offset }) => offset)).toEqual(
+				Array.from({ length: 2_000 - since }, (_, at) => since + 1 + at),
+			);
+		}
+		// One page up to the first boundary for each position, then the same four for all.
+		const pages = new Set(world.broker.reads.filter(({ limit }) => limit > 1).map(({ after }) => after));
+		expect(pages.size).toBe(3 + 4);
+		expect(world.broker.reads.filter(({ limit }) => limit > 1)).toHaveLength(3 + 4);
+		expect(encoding.encoded).toBeLessThan(2 * 1_100);
+	});
+});
+
+describe("what is lost between the broker and the node", () => {
+	/** The broker appends, and the node hears nothing of it. */
+	function loseTelling(world: World, ...data: string[]): void {
+		world.broker.log("a").subscribed = false;
+		world.append(...data);
+		world.broker.log("a").subscribed = true;
+	}
+
+	it("is found when the next message comes, and filled in from the history: nobody was slow", async () => {
+		for (const policy of ["catch-up", "conflate", "skip", "disconnect"] as const) {
+			const world = new World();
+			const subscriber = world.subscriber();
+			await world.join(subscriber, NOW, policy);
+			world.append("1");
+			await quiet();
+			loseTelling(world, "2", "3");
+			world.append("4");
+			await quiet();
+			expect([subscriber.received, subscriber.losses]).toEqual([["1=1", "2=2", "3=3", "4=4"], []]);
+		}
+	});
+
+	it("is found where no next message comes, by asking twice", async () => {
+		const world = new World();
+		const subscriber = world.subscriber();
+		await world.join(subscriber);
+		world.append("1");
+		await quiet();
+		loseTelling(world, "2");
+		await world.hub.checkPositions();
+		await quiet();
+		expect(subscriber.received).toEqual(["1=1"]);
+		await world.hub.checkPositions();
+		await quiet();
+		expect(subscriber.received).toEqual(["1=1", "2=2"]);
+		world.append("3");
+		await quiet();
+		expect(subscriber.received).toEqual(["1=1", "2=2", "3=3"]);
+	});
+
+	it("asks about a bounded number of channels at a time, and about each in the end", async () => {
+		const world = new World();
+		const subscriber = world.subscriber();
+		for (let index = 0; index < 3_000; index++) {
+			await world.join(subscriber, NOW, "catch-up", `channel ${index}`);
+		}
+		let asked = 0;
+		const read = world.broker.read.bind(world.broker);
+		const names = new Set<string>();
+		world.broker.read = (name, options) => {
+			asked++;
+			names.add(name);
+			return read(name, options);
+		};
+		await world.hub.checkPositions();
+		expect(asked).toBe(50);
+		for (let round = 0; round < 60; round++) {
+			await world.hub.checkPositions();
+		}
+		expect(names.size).toBe(3_000);
+	});
+
+	it("does no harm where the broker does not answer", async () => {
+		const world = new World();
+		await world.join(world.subscriber());
+		world.broker.refuse = "read";
+		await world.hub.checkPositions();
+		expect(world.unserved).toEqual([]);
+	});
+});
