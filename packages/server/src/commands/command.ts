@@ -2,8 +2,9 @@
  * Which command performs a message: one file for each, with its permission, its effect and its reply together. A command that
  * returns a promise holds up the messages behind it until that settles; what it leaves running does not.
  */
-import type { ClientMessage, Payload } from "@tidewire/protocol";
+import type { ClientMessage, Payload, PublishMessage } from "@tidewire/protocol";
 import type { Connection } from "../connection/connection.ts";
+import { answerInOrder, answersBefore } from "../connection/reply-order.ts";
 import type { TidewireNode } from "../node.ts";
 import { Refusal } from "../refusal.ts";
 import { auth } from "./auth.ts";
@@ -28,13 +29,35 @@ export function perform(
 	if (!connection.caller.admitted && message.type !== "auth" && message.type !== "ping") {
 		throw new Refusal("unauthenticated", "the first message must be auth");
 	}
+	const before = answersBefore(connection, channelsAsked(message));
+	return before === undefined
+		? begin(node, connection, message)
+		: before.then(() => (connection.closed ? undefined : begin(node, connection, message)));
+}
+
+/** Of which channels what was published before must have been answered: their replies keep their order. */
+function channelsAsked(message: ClientMessage<Payload>): readonly string[] {
+	switch (message.type) {
+		case "subscribe":
+			return message.targets.map(({ channel }) => channel);
+		case "history":
+		case "presence":
+			return [message.channel];
+		default:
+			return NONE;
+	}
+}
+
+const NONE: readonly string[] = [];
+
+function begin(node: TidewireNode, connection: Connection, message: ClientMessage<Payload>): Promise<void> | undefined {
 	switch (message.type) {
 		case "subscribe":
 			return subscribe(node, connection, message);
 		case "unsubscribe":
 			return unsubscribe(node, connection, message);
 		case "publish":
-			return publish(node, connection, message);
+			return publishInOrder(node, connection, message);
 		case "bare":
 			return bare(node, connection, message);
 		case "call":
@@ -54,5 +77,21 @@ export function perform(
 			throw new Refusal("not_found", `this server does not know "${message.type}" yet`);
 		default:
 			return message satisfies never;
+	}
+}
+
+/** One that is refused is not answered before those that the broker is still to accept. */
+function publishInOrder(
+	node: TidewireNode,
+	connection: Connection,
+	message: PublishMessage<Payload>,
+): Promise<void> | undefined {
+	const refused = (cause: unknown): undefined => {
+		answerInOrder(connection, message.channel, () => connection.fail(message.id, cause));
+	};
+	try {
+		return publish(node, connection, message)?.catch(refused);
+	} catch (cause) {
+		return refused(cause);
 	}
 }

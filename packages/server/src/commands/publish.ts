@@ -8,6 +8,7 @@ import { type BareMessage, formatPosition, type Payload, type PublishMessage, pa
 import { type Access, access } from "../auth/access.ts";
 import { type CheckedData, checkData } from "../channel-data.ts";
 import type { Connection } from "../connection/connection.ts";
+import { answerAt, placeFor } from "../connection/reply-order.ts";
 import type { Question } from "../fan-out-report.ts";
 import type { TidewireNode } from "../node.ts";
 import { Refusal } from "../refusal.ts";
@@ -137,7 +138,7 @@ function append(
 /** Does it and answers. What it returns is only until this node's first question is known to the broker. */
 function answer(node: TidewireNode, connection: Connection, message: Publish, act: Act): Promise<void> | undefined {
 	if (message.report !== true) {
-		void accept(connection, message, act);
+		void acknowledge(connection, message, act);
 		return undefined;
 	}
 	const question = node.reports.ask(connection);
@@ -154,7 +155,7 @@ function acceptAndReport(connection: Connection, message: Publish, act: Act, que
 	if (question === undefined) {
 		throw new Refusal("limit_reached", "too many reports are waited for", { retryable: true });
 	}
-	void accept(connection, message, act, question);
+	void acknowledgeAndReport(connection, message, act, question);
 }
 
 function optionsOf(node: TidewireNode, connection: Connection, message: Publish, to: Access): PublishOptions {
@@ -171,25 +172,58 @@ function optionsOf(node: TidewireNode, connection: Connection, message: Publish,
 	};
 }
 
-/** Never rejects. */
-async function accept(connection: Connection, { id }: Publish, act: Act, question?: Question): Promise<void> {
+/**
+ * Answers in the order of the channel's publishes; `told` is called when it has. Never rejects; undefined where it was
+ * refused.
+ */
+async function acknowledge(
+	connection: Connection,
+	{ id, channel }: Publish,
+	act: Act,
+	report?: string,
+	told?: () => void,
+): Promise<Awaited<ReturnType<Act>> | undefined> {
+	const place = id === undefined ? undefined : placeFor(connection, channel);
 	try {
-		const result = await act(question?.report);
-		if (id === undefined) {
-			return;
+		const result = await act(report);
+		if (id !== undefined && place !== undefined) {
+			answerAt(connection, place, () => {
+				connection.reply(
+					result.status === "scheduled"
+						? { ack: id, scheduled: true }
+						: { ack: id, position: formatPosition(result.position) },
+				);
+				told?.();
+			});
 		}
-		connection.reply(
-			result.status === "scheduled"
-				? { ack: id, scheduled: true }
-				: { ack: id, position: formatPosition(result.position) },
-		);
-		if (question !== undefined) {
-			connection.reply({ report: { of: id, ...(await question.conclude(result)) } });
-		}
+		return result;
 	} catch (cause) {
-		connection.fail(id, brokerRefusal(cause));
+		const fail = (): void => connection.fail(id, brokerRefusal(cause));
+		if (place === undefined) {
+			fail();
+		} else {
+			answerAt(connection, place, fail);
+		}
+		return undefined;
+	}
+}
+
+/** Never rejects. */
+async function acknowledgeAndReport(
+	connection: Connection,
+	message: Publish,
+	act: Act,
+	question: Question,
+): Promise<void> {
+	const told = Promise.withResolvers<void>();
+	const result = await acknowledge(connection, message, act, question.report, told.resolve);
+	try {
+		if (result !== undefined && message.id !== undefined) {
+			const [counts] = await Promise.all([question.conclude(result), told.promise]);
+			connection.reply({ report: { of: message.id, ...counts } });
+		}
 	} finally {
-		question?.drop();
+		question.drop();
 	}
 }
 

@@ -1,6 +1,7 @@
 /** `unsubscribe`: nothing of the channel follows its reply. */
 import type { UnsubscribeMessage } from "@tidewire/protocol";
 import type { Connection } from "../connection/connection.ts";
+import { answerInOrder } from "../connection/reply-order.ts";
 import type { TidewireNode } from "../node.ts";
 
 export function unsubscribe(
@@ -14,6 +15,6 @@ export function unsubscribe(
 	}
 	if (id !== undefined) {
 		// Not subscribed is what was asked for, so it is no error.
-		connection.reply({ ack: id });
+		answerInOrder(connection, channel, () => connection.reply({ ack: id }));
 	}
 }
