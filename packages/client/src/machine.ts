@@ -7,7 +7,7 @@
  * a deadline, so none is for ever; after `closed` nothing happens. Events of a socket or a token request that is
  * no longer ours are ignored by their serial number.
  */
-import { CLOSE_REASONS, reconnectsAfter } from "@tidewire/protocol";
+import { reconnectsAfter } from "@tidewire/protocol";
 import { backoffMs, hintMs } from "./backoff.ts";
 import { TidewireError, type TidewireErrorCode } from "./error.ts";
 
@@ -341,21 +341,23 @@ function refuse(
 /** The socket closed. The table of close codes alone decides whether we come back. */
 function judge(connection: Connection, { code, reason }: EventOf<"lost">, moment: Moment): Step {
 	// Another connection has resumed our session (a duplicated tab): it is theirs now, and we start a new one.
-	const replaced = code === CLOSE_REASONS.replaced.code;
+	const replaced = code === REPLACED;
 	const back = reconnectsAfter(code);
 	const text = `close code ${code} ${reason}`.trim();
-	const why = new TidewireError(REFUSALS.get(code) ?? (back ? "unavailable" : "closed"), text, { closeCode: code });
+	const why = new TidewireError(REFUSALS[code] ?? (back ? "unavailable" : "closed"), text, { closeCode: code });
 	if (!back) {
 		return end(connection, why, []);
 	}
 	return wait({ ...connection, why, session: replaced ? undefined : connection.session }, moment, []);
 }
 
-const REFUSALS: ReadonlyMap<number, TidewireErrorCode> = new Map([
-	[CLOSE_REASONS.unauthenticated.code, "unauthenticated"],
-	[CLOSE_REASONS.forbidden.code, "forbidden"],
-	[CLOSE_REASONS.revoked.code, "forbidden"],
-]);
+/** Close codes that mean more than whether we come back; the protocol's table (`CLOSE_REASONS`) has them all. */
+const REPLACED = 4004;
+const REFUSALS: Readonly<Record<number, TidewireErrorCode>> = {
+	4001: "unauthenticated",
+	4003: "forbidden",
+	4005: "forbidden",
+};
 
 function suspend(connection: Connection, _event: unknown, { now, maxBackoffMs }: Moment): Step {
 	const deadline = Math.max(now + maxBackoffMs, connection.notBefore);

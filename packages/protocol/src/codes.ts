@@ -21,39 +21,50 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** What ended a connection, with its number in WebSocket close frames, and whether the SDK connects again. */
-export const CLOSE_REASONS = {
-	normal: { code: 1000, reconnect: false },
-	going_away: { code: 1001, reconnect: true },
-	protocol_error: { code: 1002, reconnect: false },
-	unsupported_data: { code: 1003, reconnect: false },
-	invalid_utf8: { code: 1007, reconnect: false },
-	policy: { code: 1008, reconnect: false },
-	message_too_large: { code: 1009, reconnect: false },
-	internal_error: { code: 1011, reconnect: true },
-	restart: { code: 1012, reconnect: true },
-	overload: { code: 1013, reconnect: true },
-	heartbeat_lost: { code: 4000, reconnect: true },
-	unauthenticated: { code: 4001, reconnect: false },
-	token_expired: { code: 4002, reconnect: true },
-	forbidden: { code: 4003, reconnect: false },
+/** What ended a connection, as its number in WebSocket close frames. */
+const CLOSE_CODES = {
+	normal: 1000,
+	going_away: 1001,
+	protocol_error: 1002,
+	unsupported_data: 1003,
+	invalid_utf8: 1007,
+	policy: 1008,
+	message_too_large: 1009,
+	internal_error: 1011,
+	restart: 1012,
+	overload: 1013,
+	heartbeat_lost: 4000,
+	unauthenticated: 4001,
+	token_expired: 4002,
+	forbidden: 4003,
 	/** The client comes back with a new session: resuming the old one would throw out its twin in turn. */
-	replaced: { code: 4004, reconnect: true },
-	revoked: { code: 4005, reconnect: false },
-	slow_consumer: { code: 4008, reconnect: true },
-	connection_limit: { code: 4009, reconnect: true },
+	replaced: 4004,
+	revoked: 4005,
+	slow_consumer: 4008,
+	connection_limit: 4009,
 } as const;
 
-export type CloseReason = keyof typeof CLOSE_REASONS;
+/** After these a client does not come back. After all others it does: codes that nobody knows, and 1005 and 1006, are accidents. */
+const FINAL_CODES: readonly number[] = [1000, 1002, 1003, 1007, 1008, 1009, 4001, 4003, 4005];
 
-/** Whether a client connects again after a close with this code. Codes without a row (1005, 1006, unknown) are accidents: it does. */
+export type CloseReason = keyof typeof CLOSE_CODES;
+
+/** Whether a client connects again after a close with this code. */
 export function reconnectsAfter(code: number): boolean {
-	for (const reason of Object.values(CLOSE_REASONS)) {
-		if (reason.code === code) {
-			return reason.reconnect;
-		}
-	}
-	return true;
+	return !FINAL_CODES.includes(code);
+}
+
+/** What ended a connection, with its number in WebSocket close frames, and whether the SDK connects again. */
+export const CLOSE_REASONS: {
+	readonly [Reason in CloseReason]: { readonly code: (typeof CLOSE_CODES)[Reason]; readonly reconnect: boolean };
+} = /* @__PURE__ */ closeReasons(); // The SDK's bundle has no use for it, and no room.
+
+function closeReasons(): typeof CLOSE_REASONS {
+	const rows = Object.entries(CLOSE_CODES).map(([reason, code]) => [
+		reason,
+		{ code, reconnect: reconnectsAfter(code) },
+	]);
+	return Object.fromEntries(rows) as typeof CLOSE_REASONS;
 }
 
 /** A message that breaks the protocol's rules: answered with this code and text, never with internals. */
