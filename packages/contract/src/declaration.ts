@@ -49,6 +49,14 @@ export type StateLimits = Readonly<Required<StateOptions>>;
 
 export const DEFAULT_STATE: StateLimits = Object.freeze({ maxBytes: 262_144, maxKeys: 10_000 });
 
+/** What holds for a channel's presence. */
+export interface PresenceOptions {
+	/** What a member may say of itself. Default: any value, unchecked, within the server's limit. */
+	readonly data?: Schema;
+	/** How many members there may be; whoever comes then is refused. Default: the server's limit. */
+	readonly maxMembers?: number;
+}
+
 /** What `state` may be in a channel's options. */
 export type MaybeState = boolean | StateOptions | undefined;
 
@@ -88,6 +96,8 @@ export interface ChannelOptions<Data extends MaybeSchema, State extends MaybeSta
 	readonly slowChoices?: readonly SlowPolicy[];
 	/** The most that one message's data may have, below the server's own limit. Default: the server's limit. */
 	readonly maxMessageBytes?: number;
+	/** Default: presence within the server's limits, for whoever its permissions let. */
+	readonly presence?: PresenceOptions;
 	/** For people: goes into the AsyncAPI document. */
 	readonly description?: string;
 }
@@ -107,6 +117,8 @@ export interface ChannelDeclaration<
 	readonly slowChoices: readonly SlowPolicy[];
 	/** Undefined: the server's limit. */
 	readonly maxMessageBytes: number | undefined;
+	/** Undefined: nothing was said. */
+	readonly presence: PresenceOptions | undefined;
 	readonly description: string | undefined;
 }
 
@@ -117,6 +129,12 @@ export interface ActionOptions<Input extends MaybeSchema, Output extends MaybeSc
 	readonly output?: Output;
 	/** The items of a streaming reply: the handler is then an async generator. Default: no streaming. */
 	readonly stream?: Stream;
+	/**
+	 * Whether a repeat of a call (same session, same id) is recognised at every node and after a restart, for two writes to
+	 * the broker each. `false` for what may be done twice, such as reading: then only the node that performed it knows it.
+	 * Default: true.
+	 */
+	readonly once?: boolean;
 	/** The most that one call may have, below the server's own limit. Default: the server's limit. */
 	readonly maxMessageBytes?: number;
 	/** For people: goes into the AsyncAPI document. */
@@ -132,6 +150,7 @@ export interface ActionDeclaration<
 	readonly output: Output;
 	/** The schema of the items where the reply streams, else undefined. */
 	readonly stream: Stream;
+	readonly once: boolean;
 	/** Undefined: the server's limit. */
 	readonly maxMessageBytes: number | undefined;
 	readonly description: string | undefined;
@@ -162,6 +181,7 @@ export function channel<Data extends MaybeSchema = undefined, const State extend
 		slow,
 		slowChoices,
 		maxMessageBytes: requireCount("maxMessageBytes", options.maxMessageBytes),
+		presence: resolvePresence(options.presence),
 		description: options.description,
 	});
 }
@@ -221,6 +241,21 @@ function resolveState(state: MaybeState): StateLimits | undefined {
 	return Object.freeze({
 		maxBytes: requireCount("state.maxBytes", maxBytes) ?? DEFAULT_STATE.maxBytes,
 		maxKeys: requireCount("state.maxKeys", maxKeys) ?? DEFAULT_STATE.maxKeys,
+	});
+}
+
+function resolvePresence(presence: PresenceOptions | undefined): PresenceOptions | undefined {
+	if (presence === undefined) {
+		return undefined;
+	}
+	if (typeof presence !== "object" || presence === null) {
+		throw new ContractError("bad_option", `presence is ${JSON.stringify(presence)}, but must be its options`);
+	}
+	const data = requireSchema("presence.data", presence.data);
+	const maxMembers = requireCount("presence.maxMembers", presence.maxMembers);
+	return Object.freeze({
+		...(data === undefined ? {} : { data }),
+		...(maxMembers === undefined ? {} : { maxMembers }),
 	});
 }
 

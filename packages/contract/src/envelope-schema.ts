@@ -115,7 +115,7 @@ export function eventEnvelope(channel: JsonObject): JsonObject {
 			event("join", ["member"], { member: { $ref: `${SHARED}Member` } }),
 			event("leave", ["member"], { member: { $ref: `${SHARED}Member` } }),
 			event("update", ["member"], { member: { $ref: `${SHARED}Member` } }),
-			event("presence", ["count"], { count: OFFSET }),
+			event("presence", ["count"], { count: OFFSET, anew: FLAG }),
 		],
 	};
 }

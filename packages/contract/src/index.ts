@@ -17,6 +17,7 @@ export {
 	type HistoryOptions,
 	type MaybeSchema,
 	type MaybeState,
+	type PresenceOptions,
 	type Schema,
 	SLOW_POLICIES,
 	type SlowPolicy,

@@ -98,6 +98,9 @@ export interface PresenceMessage extends Answerable {
 	readonly type: "presence";
 	readonly channel: string;
 	readonly data?: unknown;
+	/** The last member of the page before: members come in the order of their ids. */
+	readonly after?: string;
+	readonly limit?: number;
 }
 
 export interface ReceivedMessage extends Answerable {
@@ -204,7 +207,8 @@ export type GapReason = "slow" | "lost" | "expired" | "own";
 export type ChannelEvent =
 	| { readonly channel: string; readonly event: "state"; readonly position: string; readonly data: unknown }
 	| { readonly channel: string; readonly event: "join" | "leave" | "update"; readonly member: Member }
-	| { readonly channel: string; readonly event: "presence"; readonly count: number }
+	/** `anew`: what was told of members is void, and they are told one by one from here: ask for the list. */
+	| { readonly channel: string; readonly event: "presence"; readonly count: number; readonly anew?: true }
 	| {
 			readonly channel: string;
 			readonly event: "gap";
@@ -244,6 +248,10 @@ export interface Ack {
 	readonly messages?: readonly (Omit<ChannelMessage, "channel"> | Omit<StatePatch, "channel">)[];
 	readonly members?: readonly Member[];
 	readonly count?: number;
+	/** How many users the members of a channel are; who is nobody does not count. */
+	readonly users?: number;
+	/** There are members after the last of `members`. */
+	readonly more?: boolean;
 	readonly data?: unknown;
 }
 

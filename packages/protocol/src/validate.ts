@@ -250,9 +250,20 @@ function readHistory(fields: Fields): HistoryMessage {
 }
 
 function readPresence(fields: Fields): PresenceMessage {
-	const channel = readChannel(fields);
+	const message: Writable<PresenceMessage> = { type: "presence", channel: readChannel(fields) };
 	const data = own(fields, "data");
-	return data === undefined ? { type: "presence", channel } : { type: "presence", channel, data };
+	if (data !== undefined) {
+		message.data = data;
+	}
+	const after = readOptionalText(fields, "after");
+	if (after !== undefined) {
+		message.after = after;
+	}
+	const limit = readOptionalCount(fields, "limit", 1);
+	if (limit !== undefined) {
+		message.limit = limit;
+	}
+	return message;
 }
 
 function readCall(fields: Fields, action: string): CallMessage {

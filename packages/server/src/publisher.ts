@@ -26,6 +26,8 @@ import { ServerError } from "./errors.ts";
 import type { FanOutReport, FanOutReports } from "./fan-out-report.ts";
 import { refuseUnknownNames } from "./option-names.ts";
 import { brokerNameOf, type OwnChannels, type OwnName, wireNameOf } from "./own-channels.ts";
+import type { Presence } from "./presence/presence.ts";
+import { listPresence, type PresenceListing, type PresenceListOptions } from "./presence-listing.ts";
 import { retentionOf } from "./retention.ts";
 import { timeProblem } from "./schedule-quota.ts";
 import type { States } from "./state/states.ts";
@@ -75,6 +77,8 @@ export interface Destination<Data> {
 	 * `publish`, and with `ServerError` (`limit_reached`) where too many reports are waited for.
 	 */
 	publishAndReport(data: Data, extras?: PublishExtras): Promise<PublishReport>;
+	/** Who is there, on all nodes: a page of the members, and how many there are. Rejects with the broker's error. */
+	presence(options?: PresenceListOptions): Promise<PresenceListing>;
 }
 
 /** A channel to publish to; of a state channel the value can be read and changed, too. */
@@ -113,6 +117,7 @@ export interface PublisherParts {
 	readonly channels: ChannelRouter;
 	readonly ownChannels: OwnChannels;
 	readonly reports: FanOutReports;
+	readonly presence: Presence;
 	readonly states: States;
 	readonly nowMs: () => number;
 }
@@ -223,6 +228,7 @@ function destination(parts: PublisherParts, wireName: string, target: Target): D
 			}
 			await append(parts, channel, target, data, extras, { atMs });
 		},
+		presence: (options) => listPresence(parts.presence, { name: target.name, wireName }, options),
 		async publishAndReport(data, extras = {}) {
 			refuseUnknownNames("the extras of publishAndReport", extras, MORE_EXTRAS, "option");
 			// The application has the node's bound, and no share of its own within it.

@@ -10,7 +10,7 @@ import { Refusal } from "../refusal.ts";
 import type { Caller, User } from "./caller.ts";
 import { ask, type Rule, type RuleContext } from "./permission.ts";
 
-export type Deed = "subscribe" | "publish" | "history";
+export type Deed = "subscribe" | "publish" | "history" | "presence";
 
 /** A channel that the caller may do this with. */
 export interface Access {
@@ -81,13 +81,13 @@ function permitted(
 	return allowed.then((answer) => granted(answer, deed, name, found));
 }
 
-/** A pattern that has no rule of its own for history has the one for subscribing. */
+/** A pattern that has no rule of its own for history, or for presence, has the one for subscribing. */
 function ruleOf(may: TidewireNode["may"], deed: Deed, pattern: string): Rule<RuleContext<User>> | undefined {
 	const rules = may[deed];
 	if (rules !== undefined && Object.hasOwn(rules, pattern)) {
 		return rules[pattern];
 	}
-	return deed === "history" ? ruleOf(may, "subscribe", pattern) : undefined;
+	return deed === "history" || deed === "presence" ? ruleOf(may, "subscribe", pattern) : undefined;
 }
 
 function granted(allowed: boolean, deed: Deed, name: string, found: Access): Access {

@@ -47,10 +47,12 @@ export interface Permissions<C extends Contract, U extends User> {
 	readonly publish?: PublishRules<C, U>;
 	/** Default, for each pattern without a rule here: whoever may subscribe. */
 	readonly history?: ChannelRules<C, U>;
+	/** Who may enter a channel, and see who is there. Default, for each pattern without a rule here: whoever may subscribe. */
+	readonly presence?: ChannelRules<C, U>;
 	readonly call?: { readonly [Name in ActionName<C>]?: Rule<CallRuleContext<U>> };
 }
 
-const CHANNEL_DEEDS = ["subscribe", "publish", "history"] as const;
+const CHANNEL_DEEDS = ["subscribe", "publish", "history", "presence"] as const;
 
 /**
  * Throws `ServerError` (`bad_option`) for a rule that nobody would ask: of a pattern that the contract does not have ("*"

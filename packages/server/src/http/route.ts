@@ -12,7 +12,7 @@ const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze(Object.create(
 /** More `?channel=` than this is no honest request. */
 const MAX_QUERY_CHANNELS = 100;
 
-const ROUTE_OPTIONS = ["channels", "publish"] satisfies (keyof RouteOptions)[];
+const ROUTE_OPTIONS = ["channels", "publish", "presence"] satisfies (keyof RouteOptions)[];
 
 class Route {
 	readonly path: Pattern;
@@ -24,6 +24,9 @@ class Route {
 		const [path = "", query = ""] = template.split("?", 2);
 		if (!path.startsWith("/")) {
 			throw new ServerError("bad_option", `route "${template}" must begin with /`);
+		}
+		if (options.presence !== undefined && options.presence !== "plain") {
+			throw new ServerError("bad_option", `route "${template}": presence is "plain", or is left out`);
 		}
 		this.path = compilePattern(path);
 		this.#query = new Map([...new URLSearchParams(query)].map(([key, value]) => [key, placeholder(template, value)]));
@@ -65,11 +68,12 @@ class Route {
 				}
 				params[parameter] = values[0]!;
 			}
-			const { channels = [], publish } = this.#options;
+			const { channels = [], publish, presence } = this.#options;
 			return {
 				params,
 				channels: channels.map((channel) => fill(channel, params)),
 				publish: publish === undefined ? undefined : fill(publish, params),
+				...(presence === undefined ? {} : { presence }),
 			};
 		} catch (cause) {
 			// Broken percent-encoding, or a value that a parameter cannot have: "a/b" decoded from "a%2Fb".

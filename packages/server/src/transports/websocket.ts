@@ -18,6 +18,8 @@ import type { Connection, Transport } from "../connection/connection.ts";
 import type { Beating, Heartbeat } from "../connection/heartbeat.ts";
 import type { WheelItem } from "../connection/wheel.ts";
 
+/** The close frame had no code (RFC 6455 §7.4.1). */
+const NO_STATUS = 1005;
 /** After so many bytes a ping follows, and the client takes no more until its pong proves that it has read them. */
 const PROBE_EVERY_BYTES = 256 * 1024;
 /** What may wait in this process to be written to a socket that takes no more, before the connection is ended. */
@@ -251,13 +253,26 @@ const HANDLER: Handler<WebSocketTransport> = {
 	message: (transport, data, text) => transport.connection.receive(data, text),
 	ping() {},
 	pong: (transport, payload) => transport.pong(payload),
-	close: (transport) => transport.connection.ended(),
+	close: (transport, code) => transport.connection.ended(reasonOf(code)),
 	write: (transport, bytes) => transport.writeControl(bytes),
 	end: (transport) => transport.end(),
 	closing: (transport) => transport.closing(),
 	allocate: (length) => Buffer.allocUnsafe(length),
 	isUtf8,
 };
+
+/** What a close code says; undefined: nothing, as after an accident. Pages that call `close()` give no code (1005). */
+function reasonOf(code: number): CloseReason | undefined {
+	if (code === NO_STATUS) {
+		return "normal";
+	}
+	for (const [reason, row] of Object.entries(CLOSE_REASONS)) {
+		if (row.code === code) {
+			return reason as CloseReason;
+		}
+	}
+	return undefined;
+}
 
 function onData(this: OwnedSocket, chunk: Uint8Array): void {
 	this[kTransport]?.receive(chunk);

@@ -1,0 +1,472 @@
+/**
+ * Presence on this node: connections enter channels and watch them, a lost connection's member stays for the grace, and the
+ * node answers for its members with one lease. Who is there is told from the present state: `audience.ts` says how to those
+ * who watch, `ledger.ts` how to other nodes. Who may do what is not its business.
+ */
+import type { Broker } from "@tidewire/broker";
+import type { CloseReason } from "@tidewire/protocol";
+import { CLOSE_REASONS } from "@tidewire/protocol";
+import type { BrokerEar } from "../broker-ear.ts";
+import { Wheel } from "../connection/wheel.ts";
+import type { Subscriber } from "../hub/subscription.ts";
+import type { Log } from "../observe/log.ts";
+import { Refusal } from "../refusal.ts";
+import { Ledger, RECORD_TTL_MS } from "./ledger.ts";
+import type { Member, Row } from "./member.ts";
+import { NodeLease } from "./node-lease.ts";
+import { Claim, type PresenceChannel, type Room, type Seat } from "./room.ts";
+import { Rooms } from "./rooms.ts";
+
+export interface PresenceOptions {
+	readonly broker: Broker;
+	readonly ear: Pick<BrokerEar, "on">;
+	readonly log: Log;
+	/** For how long a member stays after the last sign of life of its connection, or its node. */
+	readonly graceMs: number;
+	/** After how long a silence a connection is given up: it has used up as much of its grace then. */
+	readonly silenceMs: number;
+	/** Milliseconds since 1970. */
+	readonly nowMs: () => number;
+	/** Runs a task later, once; the result calls it off. */
+	readonly after: (delayMs: number, task: () => void) => () => void;
+}
+
+/** A connection, as far as presence knows it. */
+export interface Attendant extends Subscriber {
+	readonly closed: boolean;
+}
+
+/** What a connection asks for when it subscribes. */
+export interface Part {
+	readonly enter: boolean;
+	readonly watch: boolean;
+	readonly user: string | null;
+	/** A JSON text; undefined: what the session's member had. */
+	readonly data: string | undefined;
+}
+
+export interface ListOptions {
+	/** Members after this one, in the order of their ids. */
+	readonly after?: string | undefined;
+	readonly limit?: number | undefined;
+}
+
+/** Who is in a channel: one page of the members, and how many there are. */
+export interface Listing {
+	readonly members: readonly Member[];
+	/** Whether there are members after the last of these. */
+	readonly more: boolean;
+	readonly count: number;
+	/** How many users they are; who is nobody does not count. */
+	readonly users: number;
+}
+
+export const MAX_PAGE = 1_000;
+const MAX_PAGE_BYTES = 256 * 1024;
+const TICK_MS = 1_000;
+const WHEEL_SLOTS = 64;
+/** Every room's records are read again in about this time. */
+const READ_ALL_TICKS = 60;
+/** For how long a room stays open for those who only ask. */
+const LINGER_MS = 10_000;
+const WARN_EVERY_MS = 60_000;
+
+export class Presence {
+	readonly #options: PresenceOptions;
+	readonly #lease: NodeLease;
+	readonly #ledger: Ledger;
+	readonly #rooms: Rooms;
+	readonly #wheel: Wheel<Claim>;
+	readonly #seats = new Map<Subscriber, Seat[]>();
+	readonly #retry = new Set<Room>();
+	#claims = 0;
+	#refreshes = 0;
+	#reading: Iterator<Room> | undefined;
+	#cancelTick: (() => void) | undefined;
+	#warnedMs = Number.NEGATIVE_INFINITY;
+	#stopped = false;
+
+	constructor(options: PresenceOptions) {
+		this.#options = options;
+		const { broker, ear, nowMs, after } = options;
+		const failed = (room: Room, cause: unknown): void => this.#failed(cause, room);
+		this.#lease = new NodeLease({
+			records: broker.records,
+			graceMs: options.graceMs,
+			nowMs,
+			lost: () => this.#reassert(),
+		});
+		this.#ledger = new Ledger({
+			broker,
+			lease: this.#lease,
+			nowMs,
+			after,
+			failed,
+			ended: (claim) => this.#forget(claim),
+			corrected: (claim) => this.#show(claim),
+			settled: (room) => this.#rooms.closeIfUnused(room, this.#options.nowMs()),
+		});
+		this.#rooms = new Rooms({
+			broker,
+			ear,
+			lease: this.#lease,
+			changed: (room) => this.#changed(room),
+			missing: (claim) => this.#restore(claim),
+			overtaken: (claim) => this.#forget(claim),
+			failed,
+		});
+		this.#wheel = new Wheel(TICK_MS, WHEEL_SLOTS, nowMs());
+	}
+
+	/** How many members this node answers for. */
+	get size(): number {
+		return this.#claims;
+	}
+
+	/**
+	 * Takes part in a channel, or changes how. Resolves when the member is in; what the result does, begins to watch: for
+	 * after the reply. Rejects with `Refusal` (`limit_reached`), or the broker's error.
+	 */
+	async join(subscriber: Attendant, channel: PresenceChannel, part: Part): Promise<() => void> {
+		return this.#open(channel, (room) => {
+			if (subscriber.closed) {
+				return () => {};
+			}
+			const held = this.#seatOf(subscriber, channel.wireName);
+			if (part.enter) {
+				const isNew = held?.claim === undefined && room.roster.get(subscriber.session) === undefined;
+				if (isNew && room.roster.size >= channel.maxMembers) {
+					throw new Refusal("limit_reached", `the channel has the ${channel.maxMembers} members that it may have`);
+				}
+			}
+			const seat = held ?? this.#takeSeat(subscriber, room);
+			if (part.enter) {
+				this.#enter(seat, part);
+			} else if (seat.claim !== undefined) {
+				this.#leave(seat.claim);
+			}
+			if (!part.watch) {
+				this.#unwatch(seat);
+			}
+			return () => {
+				if (part.watch && seat.watcher === undefined && this.#seats.get(subscriber)?.includes(seat)) {
+					seat.watcher = room.audience.add(subscriber);
+				}
+			};
+		});
+	}
+
+	/** The subscription has ended: the member leaves at once. */
+	leave(subscriber: Subscriber, wireName: string): void {
+		const seat = this.#seatOf(subscriber, wireName);
+		if (seat === undefined) {
+			return;
+		}
+		const left = this.#seats.get(subscriber)!.filter((other) => other !== seat);
+		if (left.length === 0) {
+			this.#seats.delete(subscriber);
+		} else {
+			this.#seats.set(subscriber, left);
+		}
+		this.#vacate(seat, 0);
+	}
+
+	/**
+	 * The connection has ended. `why`: what either side said, or undefined for an accident. Who will not come back leaves at
+	 * once.
+	 */
+	ended(subscriber: Subscriber, why: CloseReason | undefined): void {
+		const seats = this.#seats.get(subscriber);
+		if (seats === undefined) {
+			return;
+		}
+		this.#seats.delete(subscriber);
+		const { graceMs, silenceMs } = this.#options;
+		const comesBack = why === undefined || CLOSE_REASONS[why].reconnect;
+		const left = why === "heartbeat_lost" ? graceMs - silenceMs : graceMs;
+		for (const seat of seats) {
+			this.#vacate(seat, comesBack ? Math.max(left, 0) : 0);
+		}
+	}
+
+	/** The connection takes more again. */
+	unblocked(subscriber: Subscriber): void {
+		for (const { watcher, room } of this.#seats.get(subscriber) ?? []) {
+			if (watcher !== undefined && !subscriber.blocked) {
+				room.audience.catchUp(watcher);
+			}
+		}
+	}
+
+	/** Changes the member's data. Whether this connection has a member there. */
+	update(subscriber: Subscriber, wireName: string, data: string): boolean {
+		const seat = this.#seatOf(subscriber, wireName);
+		if (seat?.claim === undefined) {
+			return false;
+		}
+		this.#claim(seat, { ...seat.claim.row, data });
+		return true;
+	}
+
+	/**
+	 * Hands `use` who is there, as soon as that is known; at that moment `subscriber`, if it watches, has been told all up
+	 * to then. Rejects with the broker's error.
+	 */
+	list<T>(
+		channel: PresenceChannel,
+		{ after, limit = MAX_PAGE }: ListOptions,
+		use: (listing: Listing) => T,
+		subscriber?: Subscriber,
+	): Promise<T> {
+		return this.#open(channel, (room) => {
+			room.lingerMs = this.#options.nowMs() + LINGER_MS;
+			const watcher = subscriber && this.#seatOf(subscriber, channel.wireName)?.watcher;
+			if (watcher !== undefined) {
+				room.audience.catchUp(watcher);
+			}
+			const { roster } = room;
+			const page = roster.page(after, Math.min(limit, MAX_PAGE), MAX_PAGE_BYTES);
+			return use({ ...page, count: roster.size, users: roster.users });
+		});
+	}
+
+	/**
+	 * Writes what is to be written, and renews the lease for the last time: members have the grace from here to come back
+	 * to another node.
+	 */
+	async stop(): Promise<void> {
+		this.#stopped = true;
+		this.#cancelTick?.();
+		try {
+			await this.#ledger.finish();
+			if (this.#claims > 0) {
+				await this.#lease.renew();
+			}
+		} catch (cause) {
+			this.#failed(cause);
+		}
+	}
+
+	// Seats and claims.
+
+	#open<T>(channel: PresenceChannel, use: (room: Room) => T): Promise<T> {
+		this.#cancelTick ??= this.#options.after(TICK_MS, this.#tick);
+		return this.#rooms.open(channel, use);
+	}
+
+	#seatOf(subscriber: Subscriber, wireName: string): Seat | undefined {
+		return this.#seats.get(subscriber)?.find(({ room }) => room.wireName === wireName);
+	}
+
+	#takeSeat(subscriber: Subscriber, room: Room): Seat {
+		const seat: Seat = { room, subscriber, watcher: undefined, claim: undefined };
+		const seats = this.#seats.get(subscriber);
+		if (seats === undefined) {
+			this.#seats.set(subscriber, [seat]);
+		} else {
+			seats.push(seat);
+		}
+		room.seats++;
+		return seat;
+	}
+
+	#vacate(seat: Seat, graceMs: number): void {
+		const { room, claim } = seat;
+		this.#unwatch(seat);
+		room.seats--;
+		if (claim !== undefined) {
+			if (graceMs > 0) {
+				claim.seat = undefined;
+				seat.claim = undefined;
+				this.#wheel.set(claim, this.#options.nowMs() + graceMs);
+			} else {
+				this.#leave(claim);
+			}
+		}
+		this.#rooms.closeIfUnused(room, this.#options.nowMs());
+	}
+
+	#unwatch(seat: Seat): void {
+		if (seat.watcher !== undefined) {
+			seat.room.audience.remove(seat.watcher);
+			seat.watcher = undefined;
+		}
+	}
+
+	#enter(seat: Seat, { user, data }: Part): void {
+		const { room, subscriber } = seat;
+		const id = subscriber.session;
+		const known = room.roster.get(id);
+		if (seat.claim !== undefined && known?.user === user && (data ?? known.data) === known.data) {
+			return;
+		}
+		const sinceMs = known?.sinceMs ?? Math.floor(this.#options.nowMs());
+		this.#claim(seat, { id, user, data: data ?? known?.data, sinceMs });
+	}
+
+	/** Even where a member looks as before, it is written: another node may have had it in between. */
+	#claim(seat: Seat, member: Member): void {
+		const { room } = seat;
+		const known = room.roster.get(member.id);
+		const stamp = Math.max((known?.stamp ?? 0) + 1, Math.floor(this.#options.nowMs()));
+		const { id, user, data, sinceMs } = member;
+		const row: Row = { id, user, data, sinceMs, owner: this.#lease.owner, stamp };
+		let claim = room.claims.get(id);
+		if (claim === undefined) {
+			claim = new Claim(room, row, known);
+			room.claims.set(id, claim);
+			this.#claims++;
+		}
+		claim.row = row;
+		claim.leaving = false;
+		if (claim.seat !== undefined) {
+			claim.seat.claim = undefined;
+		}
+		claim.seat = seat;
+		seat.claim = claim;
+		this.#refreshLater(claim);
+		this.#show(claim);
+		this.#ledger.mark(claim);
+	}
+
+	#leave(claim: Claim): void {
+		if (claim.seat !== undefined) {
+			claim.seat.claim = undefined;
+			claim.seat = undefined;
+		}
+		claim.leaving = true;
+		this.#wheel.remove(claim);
+		claim.room.roster.remove(claim.row.id);
+		this.#changed(claim.room);
+		this.#ledger.mark(claim);
+	}
+
+	/** This node does not answer for it any more: it has left, or is with another node. */
+	#forget(claim: Claim): void {
+		const { room, seat } = claim;
+		this.#wheel.remove(claim);
+		room.dirty.delete(claim);
+		if (room.claims.get(claim.row.id) === claim) {
+			room.claims.delete(claim.row.id);
+			this.#claims--;
+		}
+		if (seat !== undefined) {
+			seat.claim = undefined;
+			claim.seat = undefined;
+		}
+		this.#rooms.closeIfUnused(room, this.#options.nowMs());
+	}
+
+	#show({ room, row, leaving }: Claim): void {
+		if (!leaving) {
+			room.roster.put(row);
+			this.#changed(room);
+		}
+	}
+
+	#refreshLater(claim: Claim): void {
+		// Spread, so that those who came together are not written together.
+		const part = 0.5 + (this.#refreshes++ % 256) / 1_024;
+		this.#wheel.set(claim, this.#options.nowMs() + RECORD_TTL_MS * part);
+	}
+
+	/** Others may have been told that it left: they are told anew. */
+	#restore(claim: Claim): void {
+		claim.told = undefined;
+		this.#ledger.mark(claim);
+	}
+
+	#reassert(): void {
+		for (const room of this.#rooms) {
+			for (const claim of room.claims.values()) {
+				this.#restore(claim);
+			}
+		}
+	}
+
+	// Telling.
+
+	#changed(room: Room): void {
+		if (!room.tellDue && !this.#stopped) {
+			room.tellDue = true;
+			// What happens in one turn is told as one.
+			queueMicrotask(() => this.#tell(room));
+		}
+	}
+
+	#tell(room: Room): void {
+		room.tellDue = false;
+		const wait = room.closed ? undefined : room.audience.tell(this.#options.nowMs());
+		if (wait !== undefined && !this.#stopped) {
+			room.tellDue = true;
+			this.#options.after(wait, () => this.#tell(room));
+		}
+	}
+
+	// The clock.
+
+	readonly #tick = (): void => {
+		this.#cancelTick = undefined;
+		const nowMs = this.#options.nowMs();
+		for (const claim of this.#wheel.advance(nowMs)) {
+			if (claim.seat === undefined) {
+				this.#leave(claim);
+			} else {
+				this.#refreshLater(claim);
+				this.#ledger.mark(claim);
+			}
+		}
+		for (const room of this.#retry) {
+			this.#retry.delete(room);
+			this.#ledger.write(room);
+			void this.#rooms.load(room);
+		}
+		this.#readSome();
+		void this.#watchNodes();
+		for (const room of this.#rooms) {
+			this.#rooms.closeIfUnused(room, nowMs);
+		}
+		if (this.#rooms.size > 0 && !this.#stopped) {
+			this.#cancelTick = this.#options.after(TICK_MS, this.#tick);
+		}
+	};
+
+	/** Some of the rooms, round and round. */
+	#readSome(): void {
+		for (let left = Math.ceil(this.#rooms.size / READ_ALL_TICKS); left > 0; left--) {
+			this.#reading ??= this.#rooms[Symbol.iterator]();
+			const next = this.#reading.next();
+			if (next.done === true) {
+				this.#reading = undefined;
+				return;
+			}
+			void this.#rooms.load(next.value);
+		}
+	}
+
+	/** Renews this node's lease, and looks after those of the others. Never rejects. */
+	async #watchNodes(): Promise<void> {
+		try {
+			if (this.#claims > 0 && this.#lease.due) {
+				await this.#lease.renew();
+			}
+			if (!this.#lease.alone) {
+				this.#rooms.bury(await this.#lease.look());
+			}
+		} catch (cause) {
+			this.#failed(cause);
+		}
+	}
+
+	#failed(cause: unknown, room?: Room): void {
+		this.#lease.blind();
+		if (room !== undefined && !room.closed) {
+			this.#retry.add(room);
+		}
+		const nowMs = this.#options.nowMs();
+		if (nowMs - this.#warnedMs >= WARN_EVERY_MS) {
+			this.#warnedMs = nowMs;
+			this.#options.log.warn("presence could not be kept up with the broker; it is tried again", { cause });
+		}
+	}
+}
