@@ -15,6 +15,8 @@ import type { Segment } from "./segment.ts";
 const MAX_DICTIONARY_BYTES = 4_096;
 /** So many contexts compress one segment for themselves; whoever comes then gets it compressed without a context. */
 const MAX_CONTEXTS_PER_SEGMENT = 16;
+/** The same of a segment that is kept for laggards: what is made of it stays as long, outside of the node's budget. */
+const MAX_CONTEXTS_PER_KEPT_SEGMENT = 4;
 /** Contexts that are remembered, so that connections meet in them; forgetting one costs a meeting, not correctness. */
 const MAX_REMEMBERED = 256;
 
@@ -34,7 +36,9 @@ interface Step {
 /** A message in a context: `name` is the same for one message only, for as long as the node runs. */
 interface Passed {
 	readonly name: number;
-	readonly payload: Uint8Array;
+	/** How long it is, and as much of its end as may be referred to: bytes of its own, since contexts outlive segments. */
+	readonly length: number;
+	readonly end: Uint8Array;
 }
 
 interface Payload {
@@ -42,6 +46,20 @@ interface Payload {
 	readonly bytes: Uint8Array;
 	/** The frame as it is without compression. */
 	readonly frame: Uint8Array;
+	/** Made when it is first sent compressed. */
+	passed: Passed | undefined;
+}
+
+/**
+ * What has been made of a segment for the contexts of one encoding. It hangs on the segment and ends with it: a context
+ * that held its own step would hold the next context and so, step by step, everything that was ever sent.
+ */
+export interface Deflated {
+	readonly firstName: number;
+	payloads: readonly Payload[] | undefined;
+	readonly steps: Map<DeflateContext, Step>;
+	/** Each message compressed without a context, and all of them as frames. */
+	alone: { readonly each: readonly (Uint8Array | undefined)[]; readonly frames: Uint8Array } | undefined;
 }
 
 /** All contexts of one encoding and window. */
@@ -53,12 +71,6 @@ export class DeflateContexts {
 	readonly first: DeflateContext;
 	readonly #remembered = new Map<string, DeflateContext>();
 	#names = 0;
-	/** Of the segment that was asked for last. */
-	#segment: Segment | undefined;
-	#payloads: readonly Payload[] = [];
-	#firstName = 0;
-	#contexts = 0;
-	#alone: readonly (Uint8Array | undefined)[] | undefined;
 
 	constructor(encoding: Encoding, settings: DeflateSettings) {
 		this.encoding = encoding;
@@ -68,30 +80,80 @@ export class DeflateContexts {
 	}
 
 	step(context: DeflateContext, channel: string, segment: Segment): Step {
-		if (segment !== this.#segment) {
-			this.#segment = segment;
-			this.#payloads = payloads(segment.frames(channel, this.encoding));
-			this.#firstName = this.#names;
-			this.#names += this.#payloads.length;
-			this.#contexts = 0;
-			this.#alone = undefined;
+		const deflated = this.#deflated(segment);
+		const made = deflated.steps.get(context);
+		if (made !== undefined) {
+			return made;
 		}
-		if (++this.#contexts > MAX_CONTEXTS_PER_SEGMENT) {
-			this.#alone ??= this.#payloads.map(({ bytes }) => this.#deflate(bytes, undefined));
+		deflated.payloads ??= payloads(segment.frames(channel, this.encoding));
+		const most = segment.kept ? MAX_CONTEXTS_PER_KEPT_SEGMENT : MAX_CONTEXTS_PER_SEGMENT;
+		let step: Step;
+		if (deflated.steps.size < most) {
+			step = this.#inContext(context, deflated, deflated.payloads);
+			deflated.steps.set(context, step);
+		} else {
+			step = this.#alone(context, deflated, deflated.payloads);
 		}
+		if (segment.kept) {
+			// Made again from its frames, for the few who ask.
+			deflated.payloads = undefined;
+		}
+		return step;
+	}
+
+	#deflated(segment: Segment): Deflated {
+		segment.deflated ??= new Map();
+		let deflated = segment.deflated.get(this);
+		if (deflated === undefined) {
+			deflated = { firstName: this.#names, payloads: undefined, steps: new Map(), alone: undefined };
+			this.#names += segment.entries.length;
+			segment.deflated.set(this, deflated);
+		}
+		return deflated;
+	}
+
+	#inContext(context: DeflateContext, { firstName }: Deflated, payloads: readonly Payload[]): Step {
 		const frames: Uint8Array[] = [];
 		let next = context;
-		for (const [index, { text, bytes, frame }] of this.#payloads.entries()) {
-			const deflated = this.#alone === undefined ? this.#deflate(bytes, next.dictionary) : this.#alone[index];
+		for (const [index, payload] of payloads.entries()) {
+			const deflated = this.#deflate(payload.bytes, next.dictionary);
 			if (deflated === undefined) {
 				// What is not sent compressed does not enter the receiver's window.
-				frames.push(frame);
+				frames.push(payload.frame);
 			} else {
-				frames.push(compressedFrame(text, deflated));
-				next = this.#after(next, { name: this.#firstName + index, payload: bytes });
+				frames.push(compressedFrame(payload.text, deflated));
+				next = this.#after(next, this.#passed(payload, firstName + index));
 			}
 		}
 		return { frames: frames.length === 1 ? frames[0]! : Buffer.concat(frames), next };
+	}
+
+	#alone(context: DeflateContext, deflated: Deflated, payloads: readonly Payload[]): Step {
+		if (deflated.alone === undefined) {
+			const each = payloads.map(({ bytes }) => this.#deflate(bytes, undefined));
+			const frames = payloads.map(({ text, frame }, index) => {
+				const compressed = each[index];
+				return compressed === undefined ? frame : compressedFrame(text, compressed);
+			});
+			deflated.alone = { each, frames: Buffer.concat(frames) };
+		}
+		const { each, frames } = deflated.alone;
+		let next = context;
+		for (const [index, payload] of payloads.entries()) {
+			if (each[index] !== undefined) {
+				next = this.#after(next, this.#passed(payload, deflated.firstName + index));
+			}
+		}
+		return { frames, next };
+	}
+
+	#passed(payload: Payload, name: number): Passed {
+		payload.passed ??= {
+			name,
+			length: payload.bytes.length,
+			end: new Uint8Array(payload.bytes.subarray(-this.maxDictionaryBytes)),
+		};
+		return payload.passed;
 	}
 
 	#deflate(payload: Uint8Array, dictionary: Uint8Array | undefined): Uint8Array | undefined {
@@ -106,9 +168,9 @@ export class DeflateContexts {
 	/** The context of those who were in this one and received a message: the same object for all of them. */
 	#after(context: DeflateContext, message: Passed): DeflateContext {
 		const passed = [...context.passed, message];
-		let bytes = passed.reduce((sum, { payload }) => sum + payload.length, 0);
-		while (passed.length > 1 && bytes - passed[0]!.payload.length >= this.maxDictionaryBytes) {
-			bytes -= passed.shift()!.payload.length;
+		let bytes = passed.reduce((sum, { length }) => sum + length, 0);
+		while (passed.length > 1 && bytes - passed[0]!.length >= this.maxDictionaryBytes) {
+			bytes -= passed.shift()!.length;
 		}
 		// A name says which message it was, so equal names say that the dictionaries are equal.
 		const name = passed.map((each) => each.name).join();
@@ -129,9 +191,6 @@ export class DeflateContext {
 	readonly #contexts: DeflateContexts;
 	readonly passed: readonly Passed[];
 	#dictionary: Uint8Array | undefined;
-	/** A cache of one: all who are in step ask for the same. */
-	#segment: Segment | undefined;
-	#step: Step | undefined;
 
 	constructor(contexts: DeflateContexts, passed: readonly Passed[]) {
 		this.#contexts = contexts;
@@ -140,7 +199,7 @@ export class DeflateContext {
 
 	get dictionary(): Uint8Array | undefined {
 		if (this.#dictionary === undefined && this.passed.length > 0) {
-			const all = Buffer.concat(this.passed.map(({ payload }) => payload));
+			const all = Buffer.concat(this.passed.map(({ end }) => end));
 			this.#dictionary = all.subarray(-this.#contexts.maxDictionaryBytes);
 		}
 		return this.#dictionary;
@@ -148,11 +207,7 @@ export class DeflateContext {
 
 	/** A segment for those who are in this context, and the context that they are in when they have it. */
 	step(channel: string, segment: Segment): Step {
-		if (this.#segment !== segment || this.#step === undefined) {
-			this.#step = this.#contexts.step(this, channel, segment);
-			this.#segment = segment;
-		}
-		return this.#step;
+		return this.#contexts.step(this, channel, segment);
 	}
 }
 
@@ -170,6 +225,7 @@ function payloads(frames: Uint8Array): readonly Payload[] {
 			text: (frames[at]! & 0x0f) === OPCODE.text,
 			bytes: frames.subarray(at + head, end),
 			frame: frames.subarray(at, end),
+			passed: undefined,
 		});
 		at = end;
 	}

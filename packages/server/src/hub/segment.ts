@@ -4,6 +4,7 @@
  * that asks for its frames; what comes after begins the next one.
  */
 import type { Entry } from "@tidewire/broker";
+import type { DeflateContexts, Deflated } from "./deflate-context.ts";
 import type { Encoding } from "./encoding.ts";
 
 /** A segment takes no more once it holds so much: it is also what a laggard is handed at a time. */
@@ -27,6 +28,8 @@ export class Segment {
 	kept = false;
 	/** By the index of the encoding. */
 	#frames: (Uint8Array | undefined)[] | undefined;
+	/** What its frames are compressed, for connections that share contexts. Owned by them. */
+	deflated: Map<DeflateContexts, Deflated> | undefined;
 
 	constructor(after: number, first: Entry) {
 		this.after = after;
@@ -80,6 +83,7 @@ export class Segment {
 			entries[at] = ownEntry(entries[at]!);
 		}
 		this.#frames = this.#frames?.map((frames) => frames && own(frames));
+		this.deflated = undefined;
 	}
 }
 

@@ -2,6 +2,8 @@
  * The shared deflate context against an inflater that knows nothing of it: zlib's own stream, carried on from message to
  * message as a browser does.
  */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { constants, createInflateRaw, type InflateRaw } from "node:zlib";
 import type { Entry } from "@tidewire/broker";
 import { jsonServer } from "@tidewire/protocol/server";
@@ -167,6 +169,46 @@ describe("a deflate context that connections share", () => {
 			await receiver.receive(after);
 			expect(receiver.texts.at(-1)).toContain(tick(1_001));
 		}
+	});
+
+	it("does so where a flush goes from channel to channel for each connection: in step, and 17 times a segment", async () => {
+		const contexts = contextsOf();
+		const receivers = Array.from({ length: 40 }, () => new Receiver(contexts));
+		for (const [index, receiver] of receivers.entries()) {
+			await receiver.receive(segmentOf(1, tick(index)), `own ${index}`);
+		}
+		for (let n = 2; n <= 60; n++) {
+			const [a, b] = [segmentOf(n, tick(n)), segmentOf(n, tick(n + 1))];
+			compressions = 0;
+			for (const receiver of receivers) {
+				await receiver.receive(a, "a");
+				await receiver.receive(b, "b");
+			}
+			expect(compressions).toBeLessThanOrEqual(2 * 17);
+		}
+		expect(compressions).toBe(2);
+		expect(new Set(receivers.map(({ context }) => context)).size).toBe(1);
+		expect(receivers[39]!.texts.slice(1)).toEqual(receivers[0]!.texts.slice(1));
+	});
+
+	it("holds no segment and no frames once all have had them: where one began does not lead to where all are", async () => {
+		setFlagsFromString("--expose-gc");
+		const collectGarbage = runInNewContext("gc") as () => void;
+		const contexts = contextsOf();
+		const sent: WeakRef<object>[] = [];
+		let context = contexts.first;
+		const send = (n: number): void => {
+			const segment = segmentOf(n, tick(n));
+			const { frames, next } = context.step("a", segment);
+			context = next;
+			sent.push(new WeakRef(segment), new WeakRef(frames));
+		};
+		for (let n = 1; n <= 1_000; n++) {
+			send(n);
+		}
+		await new Promise((resolve) => setImmediate(resolve));
+		collectGarbage();
+		expect(sent.filter((each) => each.deref() !== undefined).length).toBeLessThan(10);
 	});
 
 	it.each([9, 10, 15])("keeps within the window that the client allowed: 2^%i", async (windowBits) => {
