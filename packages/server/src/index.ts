@@ -8,7 +8,14 @@ export type { HttpServer } from "./http/attach.ts";
 export type { Certificate } from "./http/certificate.ts";
 export { type Log, SILENT } from "./observe/log.ts";
 export { refuseUnknownNames } from "./option-names.ts";
-export { type HeartbeatLimits, type Limits, OPTION_NAMES, type RouteOptions, type ServerOptions } from "./options.ts";
+export {
+	type DurableOptions,
+	type HeartbeatLimits,
+	type Limits,
+	OPTION_NAMES,
+	type RouteOptions,
+	type ServerOptions,
+} from "./options.ts";
 export type {
 	BroadcastExtras,
 	Destination,

@@ -6,6 +6,7 @@ import type { Permissions } from "./auth/permission.ts";
 import type { Home } from "./connection/connection.ts";
 import type { Heartbeat } from "./connection/heartbeat.ts";
 import type { Performed } from "./connection/performed.ts";
+import type { DurableConsumers } from "./durable/consumers.ts";
 import type { FanOutReports } from "./fan-out-report.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { OwnChannels } from "./own-channels.ts";
@@ -23,6 +24,7 @@ export interface TidewireNode extends Home {
 	readonly may: Permissions<Contract, User>;
 	readonly broker: Broker;
 	readonly heartbeat: Heartbeat;
+	readonly durables: DurableConsumers;
 	readonly performed: Performed;
 	readonly reports: FanOutReports;
 	readonly scheduleQuota: ScheduleQuota;

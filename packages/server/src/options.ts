@@ -60,6 +60,22 @@ export interface HeartbeatLimits {
 	readonly timeoutMs?: number;
 }
 
+/** Subscriptions that go on where the consumer left off, however long it was away (`durable`). */
+export interface DurableOptions {
+	/**
+	 * How long a consumer is remembered that does not come back, in milliseconds; afterwards it begins anew. Longer than
+	 * its channel's history helps only to tell it what it has lost. Default 30 days.
+	 */
+	readonly expiryMs?: number;
+	/** Consumers of one user, on all devices and channels together; more are refused. Default 100. */
+	readonly maxPerUser?: number;
+	/**
+	 * How often at most what a consumer has received is written to the broker, in milliseconds. A crash of the node costs
+	 * redelivery of as much. Lower it where that is dear, raise it where writes are. Default 1,000.
+	 */
+	readonly intervalMs?: number;
+}
+
 /** What a path means to plain clients. */
 export interface RouteOptions {
 	/** What a plain client gets, such as `["order_{orderId}"]`. */
@@ -94,6 +110,7 @@ interface CommonOptions<C extends Contract, U extends User> {
 	readonly allowedOrigins?: "*" | readonly string[];
 	readonly limits?: Limits;
 	readonly heartbeat?: HeartbeatLimits;
+	readonly durable?: DurableOptions;
 	/**
 	 * permessage-deflate, for clients that offer it (browsers do). Turn it on where bandwidth is dearer than CPU time and
 	 * channels have tens of subscribers: a message is compressed once for all of them. Default false: alone, a message of
@@ -129,6 +146,7 @@ const OPTIONS: Readonly<Record<keyof CommonOptions<Contract, User> | "actions", 
 	allowedOrigins: true,
 	limits: true,
 	heartbeat: true,
+	durable: true,
 	compression: true,
 	windowMs: true,
 	log: true,
@@ -155,9 +173,14 @@ const DEFAULT_LIMITS: Required<Limits> = {
 
 const DEFAULT_HEARTBEAT: Required<HeartbeatLimits> = { intervalMs: 30_000, timeoutMs: 5_000 };
 
-export type ResolvedOptions = Omit<CommonOptions<Contract, User>, "limits" | "heartbeat" | "broker" | "compression"> & {
+const DEFAULT_DURABLE: Required<DurableOptions> = { expiryMs: 30 * 86_400_000, maxPerUser: 100, intervalMs: 1_000 };
+
+type Resolved = "limits" | "heartbeat" | "durable" | "broker" | "compression";
+
+export type ResolvedOptions = Omit<CommonOptions<Contract, User>, Resolved> & {
 	readonly limits: Required<Limits>;
 	readonly heartbeat: Required<HeartbeatLimits>;
+	readonly durable: Required<DurableOptions>;
 	/** Undefined: none. */
 	readonly compression: ResolvedCompression | undefined;
 	readonly actions: ActionHandlers<Contract, User>;
@@ -201,6 +224,7 @@ export function resolveOptions(options: ServerOptions, contract: Contract): Reso
 	refuseUnknownNames("the configuration", options, OPTION_NAMES, "option");
 	refuseUnknownNames("limits", options.limits ?? {}, Object.keys(DEFAULT_LIMITS), "limit");
 	refuseUnknownNames("heartbeat", options.heartbeat ?? {}, Object.keys(DEFAULT_HEARTBEAT), "option");
+	refuseUnknownNames("durable", options.durable ?? {}, Object.keys(DEFAULT_DURABLE), "option");
 	const resolved: ResolvedOptions = {
 		...options,
 		compression: compressionOf(options.compression),
@@ -214,8 +238,9 @@ export function resolveOptions(options: ServerOptions, contract: Contract): Reso
 		nowMs: options.nowMs ?? steadyNow,
 		limits: { ...DEFAULT_LIMITS, ...options.limits },
 		heartbeat: { ...DEFAULT_HEARTBEAT, ...options.heartbeat },
+		durable: { ...DEFAULT_DURABLE, ...options.durable },
 	};
-	for (const group of [resolved.limits, resolved.heartbeat, { windowMs: resolved.windowMs }]) {
+	for (const group of [resolved.limits, resolved.heartbeat, resolved.durable, { windowMs: resolved.windowMs }]) {
 		for (const [name, value] of Object.entries(group)) {
 			if (typeof value !== "number" || !(value > 0)) {
 				throw new ServerError("bad_option", `${name} is ${String(value)}, but must be a positive number`);

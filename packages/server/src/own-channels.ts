@@ -58,10 +58,10 @@ function part(id: string): string {
 	return `#${createHash("sha256").update(Buffer.from(id, "utf16le")).digest("base64url")}`;
 }
 
-/** What holds for own channels, by the contract or by default. */
+/** What holds for own channels, by the contract or by default: what came while nobody was connected waits for a week. */
 export class OwnChannels {
 	readonly #declared: ReadonlyMap<OwnPattern, ChannelDeclaration>;
-	readonly #otherwise = channel({ slowChoices: SLOW_POLICIES });
+	readonly #otherwise = channel({ history: { age: "7d" }, slowChoices: SLOW_POLICIES });
 
 	constructor({ channels }: Pick<Contract, "channels">) {
 		this.#declared = new Map(

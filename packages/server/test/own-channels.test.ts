@@ -1,4 +1,4 @@
-import { channel, contract } from "@tidewire/contract";
+import { channel, contract, DEFAULT_HISTORY } from "@tidewire/contract";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { brokerNameOf, OwnChannels, type OwnName, readOwnName, wireNameOf } from "../src/own-channels.ts";
@@ -63,5 +63,7 @@ it("an own channel is what the contract declares it to be, or has the defaults",
 	const inbox = channel({ history: { messages: 5 } });
 	const own = new OwnChannels(contract({ channels: { "@user": inbox } }));
 	expect(own.declarationOf("@user")).toBe(inbox);
-	expect(own.declarationOf("@device:{device}")).toEqual(channel());
+	expect(own.declarationOf("@device:{device}")).toMatchObject({
+		history: { ...DEFAULT_HISTORY, ageMs: 7 * 86_400_000 },
+	});
 });

@@ -13,6 +13,7 @@ import { cancel } from "./cancel.ts";
 import { history } from "./history.ts";
 import { ping } from "./ping.ts";
 import { bare, publish } from "./publish.ts";
+import { received } from "./received.ts";
 import { resume } from "./resume.ts";
 import { subscribe } from "./subscribe.ts";
 import { unsubscribe } from "./unsubscribe.ts";
@@ -72,8 +73,9 @@ function begin(node: TidewireNode, connection: Connection, message: ClientMessag
 			return resume(connection, message);
 		case "ping":
 			return ping(connection, message);
-		case "presence":
 		case "received":
+			return received(node, connection, message);
+		case "presence":
 			throw new Refusal("not_found", `this server does not know "${message.type}" yet`);
 		default:
 			return message satisfies never;

@@ -10,14 +10,16 @@ import {
 	type SubscribeMessage,
 	type SubscribeTarget,
 } from "@tidewire/protocol";
-import { access } from "../auth/access.ts";
+import { type Access, access } from "../auth/access.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { Start } from "../hub/start.ts";
+import type { Subscription } from "../hub/subscription.ts";
 import type { TidewireNode } from "../node.ts";
 import { Refusal } from "../refusal.ts";
 import { brokerRefusal } from "./publish.ts";
+import { enterDurably } from "./subscribe-durable.ts";
 
-const NOT_YET = ["presence", "durable"] as const;
+const NOT_YET = ["presence"] as const;
 
 export async function subscribe(node: TidewireNode, connection: Connection, message: SubscribeMessage): Promise<void> {
 	for (const field of NOT_YET) {
@@ -50,8 +52,10 @@ interface Refused {
 	readonly refusal: Refusal;
 }
 
-interface Accepted {
+export interface Accepted {
 	readonly reply: Subscribed;
+	/** Absent where the channel is held already. */
+	readonly subscription?: Subscription;
 	/** Lets delivery begin: to be called when the reply is on its way. */
 	readonly begin: () => void;
 }
@@ -69,6 +73,12 @@ async function row(
 ): Promise<Accepted | Refused> {
 	const { channel } = target;
 	try {
+		if (message.durable !== undefined) {
+			const first = rewindStart(node, message.rewind);
+			return await enterDurably(node, connection, message, target, first, (start, found) =>
+				join(node, connection, target, start, "catch-up", found),
+			);
+		}
 		return await join(node, connection, target, startOf(node, message, target), message.policy);
 	} catch (error) {
 		const cause = brokerRefusal(error);
@@ -80,15 +90,19 @@ async function row(
 	}
 }
 
-/** Subscribes a connection to a channel that it may subscribe to. Rejects with `Refusal`, or the broker's error. */
+/**
+ * Subscribes a connection to a channel that it may subscribe to; `found`: which that is, where it is known already.
+ * Rejects with `Refusal`, or the broker's error.
+ */
 export async function join(
 	node: TidewireNode,
 	connection: Connection,
 	{ channel }: Pick<SubscribeTarget, "channel">,
 	start: Start,
 	policy?: SubscribeMessage["policy"],
+	found?: Access,
 ): Promise<Accepted> {
-	const { route, name } = await access(node, connection.caller, "subscribe", channel);
+	const { route, name } = found ?? (await access(node, connection.caller, "subscribe", channel));
 	const { slow, slowChoices, state } = route.declaration;
 	if (policy !== undefined && !slowChoices.includes(policy)) {
 		throw new Refusal("forbidden", `policy "${policy}" in channel "${channel}": allowed is ${slowChoices.join(", ")}`);
@@ -114,6 +128,7 @@ export async function join(
 		const position = formatPosition(joined.position);
 		return {
 			reply: { channel, position, ...(recovered === undefined ? {} : { recovered }) },
+			subscription,
 			begin: () => node.hub.begin(subscription),
 		};
 	} finally {
