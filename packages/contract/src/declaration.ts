@@ -198,6 +198,7 @@ export function action<
 		input: requireJsonSchema("input", options.input),
 		output: requireJsonSchema("output", options.output),
 		stream: requireJsonSchema("stream", options.stream),
+		once: options.once ?? true,
 		maxMessageBytes: requireCount("maxMessageBytes", options.maxMessageBytes),
 		description: options.description,
 	});

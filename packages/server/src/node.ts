@@ -10,8 +10,11 @@ import type { DurableConsumers } from "./durable/consumers.ts";
 import type { FanOutReports } from "./fan-out-report.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { OwnChannels } from "./own-channels.ts";
+import type { Presence } from "./presence/presence.ts";
 import type { Publisher } from "./publisher.ts";
 import type { ScheduleQuota } from "./schedule-quota.ts";
+import type { Claims } from "./session/claims.ts";
+import type { Sessions } from "./session/sessions.ts";
 import type { States } from "./state/states.ts";
 
 export interface TidewireNode extends Home {
@@ -25,7 +28,10 @@ export interface TidewireNode extends Home {
 	readonly broker: Broker;
 	readonly heartbeat: Heartbeat;
 	readonly durables: DurableConsumers;
+	readonly sessions: Sessions;
 	readonly performed: Performed;
+	readonly claims: Claims;
+	readonly presence: Presence;
 	readonly reports: FanOutReports;
 	readonly scheduleQuota: ScheduleQuota;
 	readonly states: States;

@@ -40,6 +40,7 @@ import { Presence } from "./presence/presence.ts";
 import { type BroadcastExtras, type Publisher, publisher, type ServerChannel, type ServerUser } from "./publisher.ts";
 import { Refusal } from "./refusal.ts";
 import { ScheduleQuota } from "./schedule-quota.ts";
+import { type KeptSessions, keepSessions } from "./session/keep-sessions.ts";
 import { States } from "./state/states.ts";
 
 export interface ListenOptions {
@@ -84,6 +85,7 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 	readonly #detach: (() => void)[] = [];
 	readonly #listening: OwnPort[] = [];
 	readonly #sweep: NodeJS.Timeout;
+	readonly #kept: KeptSessions;
 	readonly #positionCheck: NodeJS.Timeout;
 	readonly #renewal: NodeJS.Timeout;
 	#closing: Promise<void> | undefined;
@@ -161,6 +163,7 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 			},
 		});
 		ear.hub(hub);
+		this.#kept = keepSessions({ ...options, broker, ear });
 		this.#node = {
 			id: options.node ?? randomBytes(6).toString("base64url"),
 			options,
@@ -174,6 +177,8 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 			log: options.log,
 			turn: new Turn(),
 			heartbeat,
+			sessions: this.#kept.sessions,
+			claims: this.#kept.claims,
 			performed: new Performed({
 				windowMs: options.windowMs,
 				maxPerScope: options.limits.maxRememberedCalls,
@@ -184,12 +189,21 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 			reports,
 			scheduleQuota: new ScheduleQuota(options.nowMs, MAX_SCHEDULED_OF_ONE),
 			states,
-			publisher: publisher({ broker, presence, maxPresenceMembers: options.limits.maxPresenceMembers, contract, states, channels, ownChannels, reports, nowMs: options.nowMs }),
+			publisher: publisher({
+				broker,
+				presence,
+				contract,
+				states,
+				channels,
+				ownChannels,
+				reports,
+				nowMs: options.nowMs,
+			}),
 			connections: new Set<Connection>(),
 			perform: (connection, message) => perform(this.#node, connection, message),
 			unblocked: (connection) => presence.unblocked(connection),
 			departed: (connection, why) => presence.ended(connection, why),
-			scopeEnded: (scope) => this.#node.performed.drop(scope),
+			sessionEnded: (connection) => this.#node.sessions.ended(connection),
 		};
 		this.#router = new Router(options.path, options.routes, Object.keys(contract.channels));
 		const { maxMessageBytes } = options.limits;
@@ -331,6 +345,7 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 		this.#node.reports.close();
 		this.#node.states.stop();
 		await this.#node.durables.close();
+		await this.#kept.close();
 		await broker.close();
 	}
 

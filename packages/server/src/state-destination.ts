@@ -95,6 +95,8 @@ export async function appendChange(
 			const code = CODES[result.code];
 			throw new ServerError(code, `${channel}: ${result.message}`, { issues });
 		}
+		case "early":
+			throw new Error(`${channel}: the broker speaks of a publish before this one, and none was named`);
 		default:
 			return result satisfies never;
 	}

@@ -34,6 +34,7 @@ export async function auth(node: TidewireNode, connection: Connection, { id, tok
 		throw new Refusal("forbidden", "this connection belongs to another user");
 	}
 	connection.caller = caller;
+	node.sessions.ownerChanged(connection);
 	if (id !== undefined) {
 		connection.reply(caller.user === null ? { ack: id } : { ack: id, user: caller.user.id });
 	}

@@ -1,6 +1,6 @@
 /**
  * An action of the application: its permission, its input's schema, its handler, and its reply, which may be a stream
- * of items before the ack. With an id it is performed once.
+ * of items before the ack. With an id it is performed once: on all nodes together, unless the contract says `once: false`.
  */
 import { type ActionDeclaration, type Schema, validate } from "@tidewire/contract";
 import type { Ack, CallMessage, Failure, MessageId } from "@tidewire/protocol";
@@ -10,6 +10,8 @@ import type { CallAtWork, Connection } from "../connection/connection.ts";
 import type { Done } from "../connection/performed.ts";
 import type { TidewireNode } from "../node.ts";
 import { Refusal } from "../refusal.ts";
+import { shareName } from "../share.ts";
+import { idScope } from "./id-scope.ts";
 
 type Reply = Ack | Failure;
 
@@ -35,7 +37,7 @@ export async function call(node: TidewireNode, connection: Connection, message: 
 	if (declaration?.stream !== undefined && id === undefined) {
 		throw new Refusal("bad_request", `action "${action}" streams its reply, so it needs an id`);
 	}
-	const scope = id === undefined ? undefined : connection.idScope;
+	const scope = idScope(node, connection, id);
 	const key = JSON.stringify([action, id]);
 	const first = scope === undefined ? undefined : node.performed.find(scope, key);
 	if (first !== undefined && !(first instanceof Promise)) {
@@ -51,18 +53,33 @@ export async function call(node: TidewireNode, connection: Connection, message: 
 		// Its end has aborted those that were at work, and this one was not yet.
 		cancel.abort();
 	}
-	const run = (): Promise<Done> => perform(node, connection, message, declaration, input, cancel.signal);
+	const handle = (): Promise<Done> => perform(node, connection, message, declaration, input, cancel.signal);
+	const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+	const isClaimed = scope !== undefined && connection.encoding.codec.enveloped && declaration?.once !== false;
+	if (isClaimed && !node.sessions.holds(connection)) {
+		throw tooMany(node, "as many sessions have calls as are remembered within the window");
+	}
+	const run = (): Promise<Done> =>
+		isClaimed && id !== undefined ? node.claims.perform({ scope, action, id, run: handle, begun: begin }) : handle();
 	const reply =
-		first ?? (scope === undefined ? run().then(({ reply }) => reply) : node.performed.begin(scope, key, run));
+		first ??
+		(scope === undefined
+			? run().then(({ reply }) => reply)
+			: node.performed.begin(scope, shareName(connection.caller), key, run));
 	if (reply === undefined) {
-		throw new Refusal("rate_limited", "more calls, or longer replies, than are remembered within the window", {
-			retryAfter: node.options.windowMs / 1_000,
-		});
+		throw tooMany(node, "more calls, or longer replies, than are remembered within the window");
 	}
 	const atWork: CallAtWork = { id, cancel };
 	connection.calls ??= new Set();
 	connection.calls.add(atWork);
 	void conclude(connection, atWork, reply);
+	if (isClaimed && first === undefined) {
+		await begun;
+	}
+}
+
+function tooMany(node: TidewireNode, text: string): Refusal {
+	return new Refusal("rate_limited", text, { retryAfter: node.options.windowMs / 1_000 });
 }
 
 /** A call is at work until the client takes its reply: those of calls that are done together wait, and are bounded. */

@@ -12,6 +12,7 @@ import { call } from "./call.ts";
 import { cancel } from "./cancel.ts";
 import { history } from "./history.ts";
 import { ping } from "./ping.ts";
+import { presence } from "./presence.ts";
 import { bare, publish } from "./publish.ts";
 import { received } from "./received.ts";
 import { resume } from "./resume.ts";
@@ -70,13 +71,13 @@ function begin(node: TidewireNode, connection: Connection, message: ClientMessag
 		case "auth":
 			return auth(node, connection, message);
 		case "resume":
-			return resume(connection, message);
+			return resume(node, connection, message);
 		case "ping":
 			return ping(connection, message);
+		case "presence":
+			return presence(node, connection, message);
 		case "received":
 			return received(node, connection, message);
-		case "presence":
-			throw new Refusal("not_found", `this server does not know "${message.type}" yet`);
 		default:
 			return message satisfies never;
 	}

@@ -10,6 +10,8 @@ import { Refusal } from "../refusal.ts";
 import type { Change } from "../state/change.ts";
 import { decodeJson, encodeJson } from "../state/document.ts";
 import type { Changed, StateChange } from "../state/states.ts";
+import { idScope } from "./id-scope.ts";
+import { readAfter, tooEarly } from "./publish.ts";
 
 type Publish = PublishMessage<Payload>;
 type Accepted = Extract<Changed, { readonly status: "accepted" }>;
@@ -30,7 +32,7 @@ export function readStateChange(
 		throw new Refusal("bad_request", "echo: false has no meaning in a state channel: its value is everybody's");
 	}
 	const { user } = connection.caller;
-	const scope = message.id === undefined ? undefined : connection.idScope;
+	const scope = idScope(node, connection, message.id);
 	return {
 		change: readChange(message, route.declaration.maxMessageBytes),
 		attributes: {
@@ -41,6 +43,7 @@ export function readStateChange(
 		ifPosition: message.if === undefined ? undefined : parsePosition(message.if),
 		idempotencyKey: scope === undefined ? undefined : JSON.stringify([scope, message.id]),
 		idempotencyMs: node.options.windowMs,
+		afterKey: readAfter(connection, message),
 	};
 }
 
@@ -89,6 +92,8 @@ export async function changeState(
 			return result;
 		case "refused":
 			throw new Refusal(result.code, result.message, result.issues.length > 0 ? { issues: result.issues } : {});
+		case "early":
+			throw tooEarly();
 		case "conflict": {
 			const position = formatPosition(result.position);
 			// Not while earlier answers wait to be written: a client that asks and does not read must not have this node

@@ -14,22 +14,32 @@ import type { TidewireNode } from "../node.ts";
 import { Refusal } from "../refusal.ts";
 import { retentionOf } from "../retention.ts";
 import { timeProblem } from "../schedule-quota.ts";
+import { shareName } from "../share.ts";
+import { idScope } from "./id-scope.ts";
 import { changeState, mayRead, readStateChange } from "./publish-state.ts";
 
 type Publish = PublishMessage<Payload>;
-
-/** Fields of the protocol that a later version performs. Ignoring them would do something else than was asked. */
-const NOT_YET = ["after"] as const;
 
 /** Publishes, to be reported on under this name. Rejects with `Refusal`, or with the broker's error. */
 type Act = (report: string | undefined) => Promise<Exclude<PublishResult, { readonly status: "conflict" }>>;
 
 export function publish(node: TidewireNode, connection: Connection, message: Publish): Promise<void> | undefined {
-	for (const field of NOT_YET) {
-		if (message[field] !== undefined) {
-			throw new Refusal("bad_request", `this server does not know the field "${field}" of publish yet`);
-		}
+	const before = refusedBefore(node, connection, message);
+	if (before !== undefined) {
+		throw before;
 	}
+	const failed = (cause: unknown): never => {
+		rememberRefusal(node, connection, message, cause);
+		throw cause;
+	};
+	try {
+		return begin(node, connection, message)?.catch(failed);
+	} catch (cause) {
+		return failed(cause);
+	}
+}
+
+function begin(node: TidewireNode, connection: Connection, message: Publish): Promise<void> | undefined {
 	if (message.echo === false && message.exclude !== undefined) {
 		throw new Refusal("bad_request", "echo: false and exclude cannot be used together");
 	}
@@ -89,6 +99,39 @@ function refuseScheduled(node: TidewireNode, message: Publish): void {
 	}
 }
 
+/** Why it was refused the first time, where that was final: the broker remembers what was accepted. */
+function refusedBefore(node: TidewireNode, { idScope: scope }: Connection, message: Publish): Refusal | undefined {
+	if (message.id === undefined || scope === undefined || !node.performed.knows(scope)) {
+		return undefined;
+	}
+	const first = node.performed.find(scope, performedKey(message));
+	if (first === undefined || first instanceof Promise || first.error === undefined) {
+		return undefined;
+	}
+	const { code, message: text, ...more } = first.error;
+	return new Refusal(code, text, more);
+}
+
+function rememberRefusal(node: TidewireNode, connection: Connection, message: Publish, cause: unknown): void {
+	const { id } = message;
+	const { idScope: scope, caller } = connection;
+	if (id === undefined || scope === undefined || !(cause instanceof Refusal)) {
+		return;
+	}
+	// A repeat after `auth` is another's.
+	if (cause.wire.retryable === true || cause.wire.code === "unauthenticated") {
+		return;
+	}
+	// A state channel's value is not kept for it.
+	const { data: _, ...error } = cause.wire;
+	const bytes = JSON.stringify(error).length;
+	node.performed.record(scope, shareName(caller), performedKey(message), { reply: { ack: id, error }, bytes });
+}
+
+function performedKey({ channel, id }: Publish): string {
+	return JSON.stringify(["publish", channel, id]);
+}
+
 /** Plain clients: a message without `action` goes to the channel that the route names. */
 export function bare(
 	node: TidewireNode,
@@ -128,6 +171,9 @@ function append(
 		const reported = report === undefined ? publication : { ...publication, report };
 		const result = await publishWithin(node, connection, to.name, reported, options);
 		if (result.status === "conflict") {
+			if (result.early === true) {
+				throw tooEarly();
+			}
 			const position = formatPosition(result.position);
 			throw new Refusal("conflict", `the channel is at ${position}`, { position });
 		}
@@ -138,38 +184,61 @@ function append(
 /** Does it and answers. What it returns is only until this node's first question is known to the broker. */
 function answer(node: TidewireNode, connection: Connection, message: Publish, act: Act): Promise<void> | undefined {
 	if (message.report !== true) {
-		void acknowledge(connection, message, act);
+		void acknowledge(node, connection, message, act);
 		return undefined;
 	}
 	const question = node.reports.ask(connection);
 	if (question instanceof Promise) {
 		return question
 			.catch((cause: unknown) => Promise.reject(brokerRefusal(cause)))
-			.then((asked) => acceptAndReport(connection, message, act, asked));
+			.then((asked) => acceptAndReport(node, connection, message, act, asked));
 	}
-	acceptAndReport(connection, message, act, question);
+	acceptAndReport(node, connection, message, act, question);
 	return undefined;
 }
 
-function acceptAndReport(connection: Connection, message: Publish, act: Act, question: Question | undefined): void {
+function acceptAndReport(
+	node: TidewireNode,
+	connection: Connection,
+	message: Publish,
+	act: Act,
+	question: Question | undefined,
+): void {
 	if (question === undefined) {
 		throw new Refusal("limit_reached", "too many reports are waited for", { retryable: true });
 	}
-	void acknowledgeAndReport(connection, message, act, question);
+	void acknowledgeAndReport(node, connection, message, act, question);
 }
 
 function optionsOf(node: TidewireNode, connection: Connection, message: Publish, to: Access): PublishOptions {
 	const retention = retentionOf(to.route);
-	const scope = message.id === undefined ? undefined : connection.idScope;
+	const scope = idScope(node, connection, message.id);
+	const afterKey = readAfter(connection, message);
 	const ifPosition = message.if === undefined ? undefined : parsePosition(message.if);
 	return {
 		retention,
 		...(scope === undefined
 			? {}
 			: { idempotencyKey: JSON.stringify([scope, message.id]), idempotencyMs: node.options.windowMs }),
+		...(afterKey === undefined ? {} : { afterKey }),
 		...(ifPosition === undefined ? {} : { ifPosition }),
 		...(message.at === undefined ? {} : { atMs: message.at * 1_000 }),
 	};
+}
+
+/** The key of the publish that this one comes after. Throws `Refusal` where nobody could have published that. */
+export function readAfter({ idScope: scope }: Connection, { after }: Publish): string | undefined {
+	if (after === undefined) {
+		return undefined;
+	}
+	if (scope === undefined) {
+		throw new Refusal("bad_request", "after names a publish of this session, and there is no session");
+	}
+	return JSON.stringify([scope, after]);
+}
+
+export function tooEarly(): Refusal {
+	return new Refusal("conflict", "the publish that this one comes after was not accepted", { retryable: true });
 }
 
 /**
@@ -177,12 +246,14 @@ function optionsOf(node: TidewireNode, connection: Connection, message: Publish,
  * refused.
  */
 async function acknowledge(
+	node: TidewireNode,
 	connection: Connection,
-	{ id, channel }: Publish,
+	message: Publish,
 	act: Act,
 	report?: string,
 	told?: () => void,
 ): Promise<Awaited<ReturnType<Act>> | undefined> {
+	const { id, channel } = message;
 	const place = id === undefined ? undefined : placeFor(connection, channel);
 	try {
 		const result = await act(report);
@@ -197,8 +268,10 @@ async function acknowledge(
 			});
 		}
 		return result;
-	} catch (cause) {
-		const fail = (): void => connection.fail(id, brokerRefusal(cause));
+	} catch (error) {
+		const cause = brokerRefusal(error);
+		rememberRefusal(node, connection, message, cause);
+		const fail = (): void => connection.fail(id, cause);
 		if (place === undefined) {
 			fail();
 		} else {
@@ -210,13 +283,14 @@ async function acknowledge(
 
 /** Never rejects. */
 async function acknowledgeAndReport(
+	node: TidewireNode,
 	connection: Connection,
 	message: Publish,
 	act: Act,
 	question: Question,
 ): Promise<void> {
 	const told = Promise.withResolvers<void>();
-	const result = await acknowledge(connection, message, act, question.report, told.resolve);
+	const result = await acknowledge(node, connection, message, act, question.report, told.resolve);
 	try {
 		if (result !== undefined && message.id !== undefined) {
 			const [counts] = await Promise.all([question.conclude(result), told.promise]);

@@ -35,6 +35,8 @@ export interface Entrance {
 	readonly params: Readonly<Record<string, string>>;
 	readonly channels: readonly string[];
 	readonly publish: string | undefined;
+	/** It enters and watches the presence of these channels, and is told of it in bare words. */
+	readonly presence?: "plain" | undefined;
 }
 
 /** What a connection needs of the node that it is on. */
@@ -46,8 +48,12 @@ export interface Home {
 	readonly connections: Set<Connection>;
 	/** What messages are performed by. A promise holds up the messages behind it. */
 	readonly perform: (connection: Connection, message: ClientMessage<Payload>) => Promise<void> | undefined;
-	/** Ids count in this scope no more: its session is over. */
-	readonly scopeEnded: (scope: string) => void;
+	/** The connection has ended; its session may go on at another. */
+	readonly sessionEnded: (connection: Connection) => void;
+	/** The connection takes more again. */
+	readonly unblocked: (connection: Connection) => void;
+	/** It has ended. `why`: what either side said, or undefined for an accident. */
+	readonly departed: (connection: Connection, why: CloseReason | undefined) => void;
 }
 
 /** A call whose reply is still to come; ids need not differ. */
@@ -71,7 +77,8 @@ export class Connection implements Subscriber, IntakeOwner {
 	readonly #home: Home;
 	#outboxBytes = 0;
 	subscriptions: readonly Subscription[] = NO_SUBSCRIPTIONS;
-	readonly session: string;
+	/** Another's from when it is resumed. */
+	session: string;
 	readonly entrance: Entrance;
 	caller: Caller = WAITING;
 	/** How many subscriptions are under way. */
@@ -104,12 +111,12 @@ export class Connection implements Subscriber, IntakeOwner {
 	}
 
 	/**
-	 * What ids count in: the session, which ends with its connection, or for plain clients the user; undefined where ids
-	 * are only echoed.
+	 * What ids count in: the session, or for plain clients the user; undefined where ids are only echoed. What was begun
+	 * before the connection ended still counts in it.
 	 */
 	get idScope(): string | undefined {
 		if (this.encoding.codec.enveloped) {
-			return this.closed ? undefined : `s:${this.session}`;
+			return `s:${this.session}`;
 		}
 		return this.caller.user === null ? undefined : `u:${this.caller.user.id}`;
 	}
@@ -189,6 +196,7 @@ export class Connection implements Subscriber, IntakeOwner {
 	/** The transport is not `blocked` any more. */
 	unblocked(): void {
 		this.#home.hub.unblocked(this);
+		this.#home.unblocked(this);
 	}
 
 	/** The transport is not `congested` any more. */
@@ -240,23 +248,21 @@ export class Connection implements Subscriber, IntakeOwner {
 		// What was published before goes out before the goodbye.
 		this.#home.hub.flush.write(this);
 		this.transport.close(reason, text);
-		this.ended();
+		this.ended(reason);
 	}
 
-	/** The transport has ended, or is about to: nothing is received or sent any more. */
-	ended(): void {
+	/** The transport has ended, or is about to: nothing is received or sent any more. `why`: undefined for an accident. */
+	ended(why?: CloseReason): void {
 		if (this.closed) {
 			return;
 		}
-		const scope = this.encoding.codec.enveloped ? this.idScope : undefined;
 		this.closed = true;
-		if (scope !== undefined) {
-			this.#home.scopeEnded(scope);
-		}
+		this.#home.sessionEnded(this);
 		this.#outbox = undefined;
 		this.#outboxBytes = 0;
 		this.#intake.discard();
 		this.#home.hub.leaveAll(this);
+		this.#home.departed(this, why);
 		this.#home.connections.delete(this);
 		for (const call of this.calls ?? []) {
 			call.cancel.abort();

@@ -1,10 +1,12 @@
 /**
- * What has been performed already: calls by (scope, action, id), each with its reply, for the length of the window or
- * until the scope ends. A repeat gets the first reply; a repeat that comes while the first is at work waits for it.
- * After a retryable failure a repeat is a new try. What is remembered is never forgotten early, so what could not be
- * remembered is not begun. Publishes are not here: the broker knows them.
+ * What has been performed at this node already: calls by (scope, action, id), each with its reply, for the length of the
+ * window, in which the client may come back at another connection. A repeat gets the first reply; a repeat that comes
+ * while the first is at work waits for it. After a retryable failure a repeat is a new try. What is remembered is never
+ * forgotten early, so what could not be remembered is not begun. Of publishes only final refusals are here, as far as
+ * there is room: the broker knows those that it has accepted.
  */
 import type { Ack, Failure } from "@tidewire/protocol";
+import { shareOf } from "../share.ts";
 
 type Reply = Ack | Failure;
 
@@ -20,6 +22,8 @@ interface Deed {
 	/** A promise while it is at work. */
 	reply: Reply | Promise<Reply>;
 	bytes: number;
+	/** Whose share of all bytes it counts against. */
+	readonly share: string;
 }
 
 interface Scope {
@@ -32,20 +36,22 @@ export interface PerformedOptions {
 	readonly windowMs: number;
 	/** How many calls of one scope are remembered; more are refused until the oldest may be forgotten. */
 	readonly maxPerScope: number;
-	/** How many bytes of all scopes are remembered; no scope has more than its share of them. */
+	/** How many bytes of all scopes are remembered. Nobody has more than their share of them, under however many scopes. */
 	readonly maxBytes: number;
 	readonly nowMs: () => number;
 }
 
 /** About what a call costs beside its reply's data: keys, entries, objects. */
 const DEED_BYTES = 256;
-/** One scope may have this part of all bytes, so that one alone does not have the others' calls refused. */
-const SHARE = 1 / 8;
+/** One scope may have this part of all bytes. */
+const SCOPE_PART = 1 / 8;
 
 export class Performed {
 	readonly #options: PerformedOptions;
 	readonly #scopes = new Map<string, Scope>();
 	#bytes = 0;
+	/** By share, where there are any. */
+	readonly #bytesOf = new Map<string, number>();
 
 	constructor(options: PerformedOptions) {
 		this.#options = options;
@@ -54,6 +60,11 @@ export class Performed {
 	/** How many bytes are remembered. */
 	get bytes(): number {
 		return this.#bytes;
+	}
+
+	/** Whether anything is remembered of a scope. */
+	knows(name: string): boolean {
+		return this.#scopes.has(name);
 	}
 
 	/** The reply of the first time; undefined where there was none. */
@@ -67,14 +78,12 @@ export class Performed {
 	}
 
 	/**
-	 * Performs what `find` does not know. Undefined where the scope, or all of them together, have performed so much within
-	 * the window that one more could not be remembered.
+	 * Performs what `find` does not know. Undefined where the scope, the share, or all of them together, have performed so
+	 * much within the window that one more could not be remembered.
 	 */
-	begin(name: string, key: string, perform: () => Promise<Done>): Promise<Reply> | undefined {
-		const { windowMs, maxPerScope, maxBytes, nowMs } = this.#options;
-		const scope = this.#scopes.get(name) ?? { deeds: new Map<string, Deed>(), bytes: 0 };
-		this.#forget(scope);
-		if (scope.deeds.size >= maxPerScope || scope.bytes >= maxBytes * SHARE || this.#bytes >= maxBytes) {
+	begin(name: string, share: string, key: string, perform: () => Promise<Done>): Promise<Reply> | undefined {
+		const scope = this.#roomIn(name, share);
+		if (scope === undefined) {
 			return undefined;
 		}
 		const reply = perform().then((done) => {
@@ -90,20 +99,37 @@ export class Performed {
 			}
 			return done.reply;
 		});
-		const deed: Deed = { untilMs: nowMs() + windowMs, reply, bytes: 0 };
-		scope.deeds.set(key, deed);
-		this.#grow(scope, deed, DEED_BYTES);
-		this.#scopes.set(name, scope);
+		const deed = this.#add(name, scope, share, key, reply);
 		return reply;
 	}
 
-	/** The scope has ended: nothing of it can be repeated any more. What is at work goes on, and is not remembered. */
-	drop(name: string): void {
-		const scope = this.#scopes.get(name);
-		if (scope !== undefined) {
-			this.#scopes.delete(name);
-			this.#bytes -= scope.bytes;
+	/** Remembers a refusal, unless there is no room. */
+	record(name: string, share: string, key: string, { reply, bytes }: Done): void {
+		const scope = this.#roomIn(name, share);
+		if (scope !== undefined && !scope.deeds.has(key)) {
+			this.#grow(scope, this.#add(name, scope, share, key, reply), bytes);
 		}
+	}
+
+	#roomIn(name: string, share: string): Scope | undefined {
+		const { maxPerScope, maxBytes } = this.#options;
+		const scope = this.#scopes.get(name) ?? { deeds: new Map<string, Deed>(), bytes: 0 };
+		this.#forget(scope);
+		const isFull =
+			scope.deeds.size >= maxPerScope ||
+			scope.bytes >= maxBytes * SCOPE_PART ||
+			(this.#bytesOf.get(share) ?? 0) >= shareOf(share, maxBytes) ||
+			this.#bytes >= maxBytes;
+		return isFull ? undefined : scope;
+	}
+
+	#add(name: string, scope: Scope, share: string, key: string, reply: Deed["reply"]): Deed {
+		const { windowMs, nowMs } = this.#options;
+		const deed: Deed = { untilMs: nowMs() + windowMs, reply, bytes: 0, share };
+		scope.deeds.set(key, deed);
+		this.#grow(scope, deed, DEED_BYTES);
+		this.#scopes.set(name, scope);
+		return deed;
 	}
 
 	/** Forgets scopes of which nothing is within the window any more. */
@@ -128,13 +154,22 @@ export class Performed {
 
 	#grow(scope: Scope, deed: Deed, bytes: number): void {
 		deed.bytes += bytes;
-		scope.bytes += bytes;
-		this.#bytes += bytes;
+		this.#count(scope, deed.share, bytes);
 	}
 
 	#remove(scope: Scope, key: string, deed: Deed): void {
 		scope.deeds.delete(key);
-		scope.bytes -= deed.bytes;
-		this.#bytes -= deed.bytes;
+		this.#count(scope, deed.share, -deed.bytes);
+	}
+
+	#count(scope: Scope, share: string, bytes: number): void {
+		scope.bytes += bytes;
+		this.#bytes += bytes;
+		const ofShare = (this.#bytesOf.get(share) ?? 0) + bytes;
+		if (ofShare === 0) {
+			this.#bytesOf.delete(share);
+		} else {
+			this.#bytesOf.set(share, ofShare);
+		}
 	}
 }

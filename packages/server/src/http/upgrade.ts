@@ -10,13 +10,14 @@ import type { ResolvedLimits } from "@tidewire/websocket";
 import { authenticate } from "../auth/authenticate.ts";
 import { type Caller, SHOWN, WAITING } from "../auth/caller.ts";
 import type { Credentials } from "../auth/credentials.ts";
+import { withPresence } from "../commands/presence.ts";
 import { brokerRefusal } from "../commands/publish.ts";
-import { join } from "../commands/subscribe.ts";
+import { type Accepted, join } from "../commands/subscribe.ts";
 import { Connection, type Entrance } from "../connection/connection.ts";
-import { newResumeToken, newSessionId } from "../connection/session.ts";
 import { WebSocketEncodings } from "../hub/encoding.ts";
 import type { TidewireNode } from "../node.ts";
 import { Refusal } from "../refusal.ts";
+import { newSessionId } from "../session/token.ts";
 import { WebSocketTransport } from "../transports/websocket.ts";
 import type { Arrival } from "./arrival.ts";
 import { readCookies } from "./cookie.ts";
@@ -40,6 +41,7 @@ class HttpRefusal extends Error {
 	}
 }
 
+const ENTER_AND_WATCH = { enter: true, watch: true };
 const DRAINING = new HttpRefusal(503, "this node is going away", { "retry-after": RETRY_AFTER });
 
 export class Upgrader {
@@ -116,15 +118,15 @@ export class Upgrader {
 		const codec = ENVELOPED.find(({ subprotocol }) => subprotocol === handshake.protocol) ?? plainServer;
 		const { encoding, context, compression } = this.#encodings.speech(codec, handshake.compression);
 		const transport = new WebSocketTransport(socket, node.heartbeat, this.#limits, compression);
-		const connection = new Connection(node, transport, encoding, newSessionId(), route);
+		const connection = new Connection(node, transport, encoding, newSessionId(node.options.nowMs()), route);
 		connection.context = context;
 		transport.connection = connection;
 		const closed = (): void => connection.ended();
 		socket.once("close", closed);
 
 		const refusal = await this.#admit(connection, arrival, query, fromPage);
-		if (refusal === undefined && !encoding.codec.enveloped) {
-			await subscribeToRoute(node, connection, route);
+		if (refusal === undefined) {
+			await (encoding.codec.enveloped ? node.sessions.open() : subscribeToRoute(node, connection, route));
 		}
 		// A stream that its peer has reset is closed before it is destroyed.
 		if (socket.destroyed || socket.closed) {
@@ -250,14 +252,22 @@ function chooseCodec(offered: readonly string[]): ServerCodec | undefined {
 }
 
 /** Subscribes a plain client to its path's channels, before the 101; one that is not allowed refuses the upgrade. */
-async function subscribeToRoute(node: TidewireNode, connection: Connection, { channels }: Entrance): Promise<void> {
+async function subscribeToRoute(
+	node: TidewireNode,
+	connection: Connection,
+	{ channels, presence }: Entrance,
+): Promise<void> {
 	try {
 		for (const channel of channels) {
-			const { begin } = await join(node, connection, { channel }, { from: "now" });
+			const subscribe = (): Promise<Accepted> => join(node, connection, { channel }, { from: "now" });
+			const { begin } = await (presence === undefined
+				? subscribe()
+				: withPresence(node, connection, channel, ENTER_AND_WATCH, subscribe));
 			begin();
 		}
 	} catch (error) {
-		connection.ended();
+		// It has entered some of them, perhaps, and does not come back to them.
+		connection.ended("forbidden");
 		const cause = brokerRefusal(error);
 		if (!(cause instanceof Refusal)) {
 			throw cause;
@@ -274,7 +284,7 @@ function hello(node: TidewireNode, connection: Connection): void {
 		hello: {
 			version: 1,
 			session: connection.session,
-			resume: newResumeToken(),
+			resume: node.sessions.greet(connection),
 			heartbeat: heartbeat.intervalMs / 1_000,
 			window: windowMs / 1_000,
 			durability: node.broker.durability,

@@ -29,6 +29,8 @@ export interface StateChange {
 	readonly ifPosition?: Position | undefined;
 	readonly idempotencyKey?: string | undefined;
 	readonly idempotencyMs?: number | undefined;
+	/** Only behind the publish with this key. */
+	readonly afterKey?: string | undefined;
 }
 
 export interface Refused {
@@ -42,6 +44,8 @@ export type Changed =
 	| Extract<PublishResult, { status: "accepted" }>
 	/** The head is not at `ifPosition`; `text` is the value there, undefined where there is none. */
 	| { readonly status: "conflict"; readonly position: Position; readonly text: Uint8Array | undefined }
+	/** What `afterKey` names was not accepted. */
+	| { readonly status: "early" }
 	| Refused;
 
 /** A channel's value for a reader, and the position that it is the value at. */
@@ -168,6 +172,9 @@ export class States {
 				if (result.status === "accepted") {
 					return result;
 				}
+				if (result.status === "conflict" && result.early === true) {
+					return { status: "early" };
+				}
 			} else if (isFresh) {
 				// Final, unless it is the repeat of what was done before: to a value that is no longer this one.
 				return (
@@ -214,7 +221,7 @@ export class States {
 		{ document, data, patch }: Step,
 		request: Omit<StateChange, "change">,
 	): Promise<PublishResult> {
-		const { idempotencyKey, idempotencyMs, attributes } = request;
+		const { idempotencyKey, idempotencyMs, afterKey, attributes } = request;
 		const snapshot = recordOf(document);
 		const result = await this.#broker
 			.publish(
@@ -226,6 +233,7 @@ export class States {
 					ifPosition: placed.position,
 					...(idempotencyKey === undefined ? {} : { idempotencyKey }),
 					...(idempotencyMs === undefined ? {} : { idempotencyMs }),
+					...(afterKey === undefined ? {} : { afterKey }),
 				},
 			)
 			.catch((cause: unknown) => {

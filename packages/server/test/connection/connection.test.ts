@@ -36,7 +36,7 @@ const ENTRANCE: Entrance = { params: {}, channels: [], publish: undefined };
 class World {
 	readonly performed: string[] = [];
 	readonly logged: string[] = [];
-	/** Scopes of ids that are over. */
+	/** Sessions whose connection has ended. */
 	readonly ended: string[] = [];
 	/** What an action waits for, by its name. */
 	readonly gates = new Map<string, Promise<void>>();
@@ -57,7 +57,9 @@ class World {
 			log: { info() {}, warn() {}, error: (text) => this.logged.push(text) },
 			turn: new Turn(),
 			connections: new Set(),
-			scopeEnded: (scope) => this.ended.push(scope),
+			sessionEnded: ({ session }) => this.ended.push(session),
+			unblocked: () => {},
+			departed: () => {},
 			perform: (_connection, message) => this.#perform(message),
 		};
 		this.connection = new Connection(this.home, this.transport, encoding, "session", ENTRANCE);
@@ -237,12 +239,12 @@ describe("a connection that has ended", () => {
 		expect(world.home.connections.size).toBe(0);
 	});
 
-	it("ends its session, in which ids count no more", () => {
+	it("says once that it has ended; what was begun before still counts in its session", () => {
 		const world = new World();
 		expect(world.connection.idScope).toBe("s:session");
 		world.connection.ended();
 		world.connection.ended();
-		expect([world.connection.idScope, world.ended]).toEqual([undefined, ["s:session"]]);
+		expect([world.connection.idScope, world.ended]).toEqual(["s:session", ["session"]]);
 	});
 
 	it("writes what was sent before its close, and nothing after it", async () => {

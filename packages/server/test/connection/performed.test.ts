@@ -14,13 +14,13 @@ class World {
 		nowMs: () => this.nowMs,
 	});
 
-	call(key: string, reply: Ack | Failure | Promise<Ack | Failure> = { ack: key }, scope = "s:1") {
+	call(key: string, reply: Ack | Failure | Promise<Ack | Failure> = { ack: key }, scope = "s:1", share = "") {
 		const perform = async () => {
 			this.performed++;
 			const done = await reply;
 			return { reply: done, bytes: JSON.stringify(done).length };
 		};
-		return this.calls.find(scope, key) ?? this.calls.begin(scope, key, perform);
+		return this.calls.find(scope, key) ?? this.calls.begin(scope, share, key, perform);
 	}
 }
 
@@ -99,27 +99,47 @@ describe("what is performed once", () => {
 		expect(await world.call("b")).toEqual({ ack: "b" });
 	});
 
-	it("S42: refuses all where all scopes together have as many bytes as may be; the end of one makes room", async () => {
+	it("S42: refuses a user who has their share of all bytes, under however many sessions; others are not touched", async () => {
 		const world = new World();
-		for (let scope = 0; scope < 8; scope++) {
+		await world.call("a", { ack: "a", data: "x".repeat(9_000) }, "s:1", "u:ann");
+		await world.call("a", { ack: "a", data: "x".repeat(9_000) }, "s:2", "u:ann");
+		expect(world.call("a", { ack: "a" }, "s:3", "u:ann")).toBeUndefined();
+		expect(await world.call("a", { ack: "other" }, "s:1", "u:ann")).toMatchObject({ data: expect.any(String) });
+		expect(await world.call("a", { ack: "a" }, "s:4", "u:bob")).toEqual({ ack: "a" });
+		world.nowMs = WINDOW;
+		world.calls.sweep();
+		expect(await world.call("a", { ack: "a" }, "s:3", "u:ann")).toEqual({ ack: "a" });
+	});
+
+	it("S42: those who are nobody have half of all bytes together, and leave the rest to users", async () => {
+		const world = new World();
+		for (let scope = 0; scope < 4; scope++) {
 			await world.call("a", { ack: "a", data: "x".repeat(10_000) }, `s:${scope}`);
 		}
 		expect(world.call("a", { ack: "a" }, "s:new")).toBeUndefined();
-		expect(await world.call("a", { ack: "other" }, "s:7")).toMatchObject({ ack: "a" });
-		world.calls.drop("s:3");
-		expect(await world.call("a", { ack: "a" }, "s:new")).toEqual({ ack: "a" });
+		expect(await world.call("a", { ack: "a" }, "s:ann", "u:ann")).toEqual({ ack: "a" });
 	});
 
-	it("keeps nothing of scopes that have ended, nor of what was at work in them, which still gets its reply", async () => {
+	it("S42: refuses all where all together have as many bytes as may be", async () => {
 		const world = new World();
-		await world.call("a", { ack: "a", data: "x".repeat(1_000) });
-		const { promise, resolve } = Promise.withResolvers<Ack>();
-		const working = world.call("b", promise);
-		world.calls.drop("s:1");
-		expect(world.calls.bytes).toBe(0);
-		resolve({ ack: "b", data: "x".repeat(1_000) });
-		expect(await working).toMatchObject({ ack: "b" });
-		expect(world.calls.bytes).toBe(0);
+		for (let user = 0; user < 8; user++) {
+			await world.call("a", { ack: "a", data: "x".repeat(10_000) }, `s:${user}`, `u:${user}`);
+		}
+		expect(world.call("a", { ack: "a" }, "s:new", "u:new")).toBeUndefined();
+		expect(await world.call("a", { ack: "other" }, "s:7", "u:7")).toMatchObject({ ack: "a" });
+	});
+
+	it("remembers a refusal that was no call, once, as far as there is room", async () => {
+		const world = new World();
+		const refusal = { ack: "p", error: { code: "forbidden", message: "first" } } as const;
+		world.calls.record("s:1", "", "p", { reply: refusal, bytes: 100 });
+		world.calls.record("s:1", "", "p", { reply: { ack: "p" }, bytes: 100 });
+		expect(await world.call("p")).toEqual(refusal);
+		await Promise.all(["a", "b"].map((key) => world.call(key)));
+		world.calls.record("s:1", "", "late", { reply: refusal, bytes: 100 });
+		expect(world.calls.find("s:1", "late")).toBeUndefined();
+		expect(world.calls.knows("s:1")).toBe(true);
+		expect(world.calls.knows("s:2")).toBe(false);
 	});
 
 	it("counts no bytes of what is forgotten, is to be tried again, or was forgotten while it was at work", async () => {

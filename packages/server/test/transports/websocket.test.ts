@@ -70,11 +70,7 @@ class World {
 	readonly socket = new FakeSocket();
 	readonly heartbeat = new Heartbeat({ intervalMs: 30_000, timeoutMs: 5_000 }, () => this.nowMs);
 	readonly performed: string[] = [];
-	readonly transport = new WebSocketTransport(
-		this.socket as unknown as Duplex,
-		this.heartbeat,
-		resolveLimits(),
-	);
+	readonly transport = new WebSocketTransport(this.socket as unknown as Duplex, this.heartbeat, resolveLimits());
 	readonly connection: Connection;
 
 	constructor() {
@@ -89,7 +85,9 @@ class World {
 			log: { info() {}, warn() {}, error() {} },
 			turn: new Turn(),
 			connections: new Set(),
-			scopeEnded: () => {},
+			sessionEnded: () => {},
+			unblocked: () => {},
+			departed: () => {},
 			perform: (_connection, message) => {
 				this.performed.push(message.type);
 				return undefined;
