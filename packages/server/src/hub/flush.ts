@@ -102,8 +102,13 @@ export class Flush {
 		}
 	};
 
-	/** Walks until all channels have been or the time is over. */
+	/**
+	 * Walks until all channels have been or the time is over. Where one channel alone has moved there is nothing to
+	 * gather, and its subscribers are written to on the way.
+	 */
 	#walk(deadlineMs: number): boolean {
+		const alone = this.#moved.length === 1 && this.#first.length === 0 && this.#crowd.length === 0;
+		const nowMs = alone ? this.#nowMs() : 0;
 		let steps = 0;
 		let done = 0;
 		for (const channel of this.#moved) {
@@ -113,7 +118,10 @@ export class Flush {
 			while (walk.left > 0 && subscriptions.length > 0) {
 				walk.left--;
 				walk.at = walk.at < subscriptions.length ? walk.at : 0;
-				this.#pass(subscriptions[walk.at++]!, channel, queue);
+				const subscription = subscriptions[walk.at++]!;
+				if (!alone || !this.#writeAlone(subscription, channel, nowMs)) {
+					this.#pass(subscription, channel, queue);
+				}
 				if (++steps % CLOCK_EVERY === 0 && this.#monotonicMs() > deadlineMs) {
 					this.#moved.splice(0, done);
 					return false;
@@ -124,6 +132,28 @@ export class Flush {
 			done++;
 		}
 		this.#moved = [];
+		return true;
+	}
+
+	/** Writes to a subscriber that has one segment to come and nothing else; false: it is another case. */
+	#writeAlone(subscription: Subscription, channel: Channel, nowMs: number): boolean {
+		const { subscriber, cursor } = subscription;
+		const segment = channel.log?.last;
+		if (
+			segment === undefined ||
+			segment.after !== cursor ||
+			subscription.phase !== "live" ||
+			subscriber.queue !== "none" ||
+			subscriber.blocked ||
+			(channel.source !== undefined && !subscriber.encoding.codec.enveloped)
+		) {
+			return false;
+		}
+		const frames = framesFor(subscriber, channel, segment, cursor, nowMs);
+		subscription.cursor = segment.to;
+		if (frames.length > 0) {
+			subscriber.write(frames);
+		}
 		return true;
 	}
 
