@@ -2,8 +2,9 @@
  * What an application sees of a channel: the handle that `client.channel(name)` returns, and what is delivered through
  * it. Types only; `connect.ts` makes the handles.
  */
-import type { GapReason } from "@tidewire/protocol";
+import type { Ack, ChannelEvent, GapReason } from "@tidewire/protocol";
 import type { TidewireError } from "./error.ts";
+import type { Question } from "./link.ts";
 
 /** A message of a channel, beside its data. */
 export interface Message<Data> {
@@ -45,16 +46,25 @@ export interface Reset {
 /** `waiting`: not connected, or refused for the moment. */
 export type ChannelState = "waiting" | "subscribing" | "subscribed" | "ended";
 
+/** Who came, went or changed, or how many there are. `@tidewire/client/presence` keeps the list. */
+export type PresenceEvent = Exclude<ChannelEvent, { event: "state" | "gap" | "conflated" | "reset" | "unsubscribed" }>;
+
 export interface SubscribeOptions {
-	/** Go on after this position, which an earlier message or `channel.position` gave. */
-	readonly since?: string;
+	/**
+	 * Go on after this position, which an earlier message or `channel.position` gave. Default: where this client's
+	 * `positions` say that the channel was, else from now. `null`: from now in any case.
+	 */
+	readonly since?: string | null;
 	/** Begin with the last so many messages, or with those of the last so many seconds. */
 	readonly rewind?: number | { readonly seconds: number };
+	/** As this durable consumer: what came while nobody was there is delivered first. `@tidewire/client/inbox` does the rest. */
+	readonly durable?: string;
 	/** Some offsets will not come. Where neither this nor `client.on("gap")` listens, a loss is a client-wide error. */
 	readonly onGap?: (gap: Gap) => void;
 	/** Continuity is lost. Where neither this nor `client.on("reset")` listens, that is a client-wide error. */
 	readonly onReset?: (reset: Reset) => void;
 	readonly onState?: (state: ChannelState) => void;
+	readonly onPresence?: (event: PresenceEvent) => void;
 	/** The subscription was refused or ended (state `ended`), or has trouble that it goes on after. */
 	readonly onError?: (error: TidewireError) => void;
 }
@@ -70,7 +80,9 @@ export interface IterateOptions extends SubscribeOptions {
 
 export interface RequestOptions {
 	/** How long to wait for an answer, the time without a connection included; default: the client's. */
-	readonly timeoutMs?: number;
+	readonly timeoutMs?: number | undefined;
+	/** Whether the client's outbox keeps it until it is done, over reloads too; default: publishes yes, actions no. */
+	readonly keep?: boolean | undefined;
 }
 
 export interface PublishOptions extends RequestOptions {
@@ -109,7 +121,7 @@ export interface Channel<Data, Input> extends AsyncIterable<Data> {
 	readonly position: string | undefined;
 	/**
 	 * Delivers each message from now on, or from `since` or `rewind`, once and in order, over reconnects too. Several
-	 * subscribers of a channel share one subscription, so `since` and `rewind` are the first one's to choose
+	 * subscribers of a channel share one subscription, so `since`, `rewind` and `durable` are the first one's to choose
 	 * (`bad_request` otherwise). Returns how to end it.
 	 */
 	subscribe(listener: (data: Data, message: Message<Data>) => void, options?: SubscribeOptions): () => void;
@@ -118,4 +130,9 @@ export interface Channel<Data, Input> extends AsyncIterable<Data> {
 	/** Resolves with the message's position when the server has accepted it. Performed once, also when it is resent. */
 	publish(data: Input, options?: PublishOptions): Promise<string>;
 	history(options?: HistoryOptions): Promise<History<Data>>;
+	/**
+	 * A question of the protocol about this channel that has no method here; presence and inbox are made of it. `tell`: it
+	 * has no answer, and resolves when it is written. `again`: it is asked until it is answered.
+	 */
+	ask(kind: "again" | "tell", question: Question, options?: RequestOptions): Promise<Ack>;
 }

@@ -17,6 +17,32 @@ import type { ClientCodec } from "@tidewire/protocol";
 import type { Channel, Gap, RequestOptions, Reset } from "./channel.ts";
 import type { Environment } from "./environment.ts";
 import type { TidewireError } from "./error.ts";
+import type { Session } from "./machine.ts";
+import type { Requests } from "./requests.ts";
+
+/** What makes publishes and their session outlive a client. `@tidewire/client/outbox` makes one. */
+export interface Outbox {
+	/** Steps between a client and its requests. */
+	attach(requests: Requests, client: OutboxClient): Requests;
+	/** The session to go on with, when what was kept has been read. Asked before each connection. */
+	session(): Promise<Session | undefined>;
+}
+
+/** What an outbox needs of its client. */
+export interface OutboxClient extends Pick<Environment, "now"> {
+	/** Something may be due. */
+	flush(): void;
+	/** Trouble that belongs to no call. */
+	report(error: TidewireError): void;
+}
+
+/** Where channels were: a Map does. Read when a channel is first subscribed to, written behind each delivery. */
+export interface Positions {
+	get(channel: string): string | undefined;
+	set(channel: string, position: string): unknown;
+	/** Nobody listens to the channel any more, because its listeners have left. */
+	delete(channel: string): unknown;
+}
 
 /** `waiting`: for the next try. `offline`: the system has no network. `closed` is final. */
 export type ClientState = "connecting" | "connected" | "waiting" | "offline" | "closed";
@@ -33,10 +59,14 @@ export interface ConnectOptions {
 	 * 60,000. Raise it for work that may wait out a long disconnect.
 	 */
 	readonly requestTimeoutMs?: number;
-	/** How many requests may wait for their answers; default 1,000. One more is rejected with `queue_full`. */
+	/** How many requests may wait for their answers; default 1,000. One more is rejected with `limit_reached`. */
 	readonly maxRequests?: number;
 	/** How many characters or bytes they may hold together; default 8,388,608. */
 	readonly maxRequestBytes?: number;
+	/** Keeps publishes, and the session that they count in, over reloads: see `@tidewire/client/outbox`. For one client. */
+	readonly outbox?: Outbox;
+	/** Keeps where channels were, over reloads: `outbox.positions`, or a Map that outlives the client. */
+	readonly positions?: Positions;
 	/** How long a connection may take to be open and greeted, each; default 10,000. */
 	readonly connectTimeoutMs?: number;
 	/** The longest wait between two tries; default 30,000. Lower it for few clients and a near server. */

@@ -4,9 +4,8 @@ import type { Ack } from "@tidewire/protocol";
 import type { Channel, History, IterateOptions, Message, RequestOptions } from "./channel.ts";
 import type { Client, ConnectOptions, StreamOptions } from "./client.ts";
 import { createInbox, type Inbox } from "./inbox.ts";
+import type { RequestKind } from "./requests.ts";
 import { createShell, type Shell } from "./shell.ts";
-
-const BUFFER_ITEMS = 1_024;
 
 /**
  * Connects to a Tidewire server, and stays connected until `close()`. Throws `TypeError` where `url` is no URL; a
@@ -53,11 +52,11 @@ export function connect<C extends Contract = Contract>(url: string | URL, option
 
 function asked(
 	shell: Shell,
-	kind: "once" | "again",
+	kind: RequestKind,
 	question: Parameters<Shell["request"]>[1],
 	options: RequestOptions | undefined,
 ): Promise<Ack> {
-	return new Promise((resolve, reject) => shell.request(kind, question, { resolve, reject }, options?.timeoutMs));
+	return new Promise((resolve, reject) => shell.request(kind, question, { resolve, reject }, options));
 }
 
 function channelHandle(shell: Shell, name: string): Channel<unknown, unknown> {
@@ -73,19 +72,16 @@ function channelHandle(shell: Shell, name: string): Channel<unknown, unknown> {
 			shell.subscribe(name, { ...options, onMessage: (message) => listener(message.data, message) }, options),
 		messages: (options = {}) => messagesOf(shell, name, options, (message) => message),
 		async publish(data, options = {}) {
-			const { timeoutMs: _, ...fields } = options;
-			const { position = "" } = await asked(
-				shell,
-				"once",
-				{ type: "publish", channel: name, data, ...fields },
-				options,
-			);
+			const { timeoutMs, keep = true, ...fields } = options;
+			const question = { type: "publish", channel: name, data, ...fields } as const;
+			const { position = "" } = await asked(shell, "once", question, { timeoutMs, keep });
 			return position;
 		},
 		async history(options = {}) {
 			const { timeoutMs: _, ...fields } = options;
 			return historyOf(name, await asked(shell, "again", { type: "history", channel: name, ...fields }, options));
 		},
+		ask: (kind, question, options) => asked(shell, kind, question, options),
 		[Symbol.asyncIterator]: () => messagesOf(shell, name, {}, ({ data }) => data),
 	};
 }
@@ -97,50 +93,30 @@ function messagesOf<T>(
 	options: IterateOptions,
 	pick: (message: Message<unknown>) => T,
 ): Inbox<T> {
-	let last = options.since;
-	return openInbox(
-		name,
-		options.bufferMessages,
-		options.signal,
-		() => last,
-		(inbox: Inbox<T>) =>
-			shell.subscribe(
-				name,
-				{
-					...options,
-					onMessage(message) {
-						inbox.push(pick(message));
-						last = inbox.ended ? last : message.position;
-					},
-					onEnd: inbox.end,
+	const { bufferMessages: capacity, signal, since } = options;
+	let last = since ?? undefined;
+	return createInbox({ name, capacity, signal, position: () => last }, (inbox: Inbox<T>) =>
+		shell.subscribe(
+			name,
+			{
+				...options,
+				onMessage(message) {
+					inbox.push(pick(message));
+					last = inbox.ended ? last : message.position;
 				},
-				options,
-			),
+				onEnd: inbox.end,
+			},
+			options,
+		),
 	);
 }
 
 function streamOf(shell: Shell, name: string, input: unknown, options: StreamOptions): Inbox<unknown> {
 	// A stream may take as long as it likes, unless the caller says otherwise.
-	const { timeoutMs = Number.POSITIVE_INFINITY } = options;
-	return openInbox(name, options.bufferItems, options.signal, undefined, (inbox) =>
+	const { timeoutMs = Number.POSITIVE_INFINITY, bufferItems: capacity, signal } = options;
+	return createInbox({ name, capacity, signal }, (inbox) =>
 		shell.stream({ type: "call", action: name, input }, inbox, timeoutMs),
 	);
-}
-
-/** An inbox that is filled by what `fill` begins, until its reader leaves. */
-function openInbox<T>(
-	name: string,
-	capacity: number = BUFFER_ITEMS,
-	signal: AbortSignal | undefined,
-	position: (() => string | undefined) | undefined,
-	fill: (inbox: Inbox<T>) => () => void,
-): Inbox<T> {
-	let leave = (): void => {};
-	const inbox = createInbox<T>({ name, capacity, signal, position, onEnd: () => leave() });
-	if (!inbox.ended) {
-		leave = fill(inbox);
-	}
-	return inbox;
 }
 
 function historyOf(channel: string, ack: Ack): History<unknown> {

@@ -6,12 +6,13 @@ import type { ErrorCode, WireError } from "@tidewire/protocol";
 
 /** Codes that the client itself gives. */
 export type ClientErrorCode =
-	/** The client was closed, by `close()` or by a server that does not want it back. Nothing was done. */
+	/**
+	 * The client was closed, by `close()` or by a server that does not want it back. Nothing was done; what an outbox
+	 * keeps is sent by the next client that has it.
+	 */
 	| "closed"
 	/** It was sent, and whether it was done can no longer be learnt: the session or its window is gone. */
 	| "unknown_outcome"
-	/** Too much waits to be sent or answered. Nothing was done. */
-	| "queue_full"
 	/** The server broke the protocol's rules, or is not a Tidewire server. */
 	| "protocol"
 	/** An async iterator was read more slowly than its channel speaks, and its buffer is full. */
@@ -21,7 +22,9 @@ export type ClientErrorCode =
 	/** The application's token function failed. */
 	| "token_failed"
 	/** `break` or an `AbortSignal` ended it. */
-	| "cancelled";
+	| "cancelled"
+	/** The outbox could not be read or written. A publish that this rejects was not sent. */
+	| "outbox_failed";
 
 export type TidewireErrorCode = ErrorCode | ClientErrorCode;
 
@@ -44,7 +47,6 @@ export interface TidewireErrorDetails {
 /** What may go better the next time, where the sender of the error does not say. */
 const RETRYABLE: readonly TidewireErrorCode[] = [
 	"protocol",
-	"queue_full",
 	"rate_limited",
 	"reader_too_slow",
 	"timeout",

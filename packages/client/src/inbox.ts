@@ -4,13 +4,13 @@ import { TidewireError } from "./error.ts";
 export interface InboxOptions {
 	/** What is read, for the error's text. */
 	readonly name: string;
-	readonly capacity: number;
+	readonly capacity: number | undefined;
 	readonly signal: AbortSignal | undefined;
-	/** The reader has left, or has been left behind, or nothing more will come. Called once. */
-	readonly onEnd: () => void;
 	/** Where a reader that was too slow may go on. */
-	readonly position: (() => string | undefined) | undefined;
+	readonly position?: () => string | undefined;
 }
+
+const CAPACITY = 1_024;
 
 export interface Inbox<T> extends AsyncIterableIterator<T> {
 	readonly ended: boolean;
@@ -19,11 +19,19 @@ export interface Inbox<T> extends AsyncIterableIterator<T> {
 	end(error?: TidewireError): void;
 }
 
-export function createInbox<T>({ name, capacity, signal, onEnd, position }: InboxOptions): Inbox<T> {
+/**
+ * `fill` begins what fills it, and returns how to end that, which is done when the reader has left, or has been left
+ * behind, or nothing more will come.
+ */
+export function createInbox<T>(
+	{ name, capacity = CAPACITY, signal, position }: InboxOptions,
+	fill: (inbox: Inbox<T>) => () => void,
+): Inbox<T> {
 	const items: T[] = [];
 	let ended = false;
 	let failure: TidewireError | undefined;
 	let wake = (): void => {};
+	let leave = (): void => {};
 
 	/** A generator lets calls of `next` wait for each other, as the language asks. */
 	async function* read(): AsyncGenerator<T, undefined> {
@@ -47,7 +55,7 @@ export function createInbox<T>({ name, capacity, signal, onEnd, position }: Inbo
 			ended = true;
 			failure = error;
 			signal?.removeEventListener("abort", abort);
-			onEnd();
+			leave();
 			wake();
 		}
 	}
@@ -58,11 +66,7 @@ export function createInbox<T>({ name, capacity, signal, onEnd, position }: Inbo
 	}
 
 	const reader = read();
-	signal?.addEventListener("abort", abort);
-	if (signal?.aborted) {
-		abort();
-	}
-	return {
+	const inbox: Inbox<T> = {
 		get ended() {
 			return ended;
 		},
@@ -86,4 +90,11 @@ export function createInbox<T>({ name, capacity, signal, onEnd, position }: Inbo
 			return this;
 		},
 	};
+	signal?.addEventListener("abort", abort);
+	if (signal?.aborted) {
+		abort();
+	} else {
+		leave = fill(inbox);
+	}
+	return inbox;
 }

@@ -13,6 +13,13 @@ export type LinkEvent =
 	| { readonly type: "fault"; readonly error: TidewireError }
 	| { readonly type: "lost"; readonly code: number; readonly reason: string };
 
+/** A message that can be answered, before it has its id. */
+export type Question = ClientMessage extends infer M
+	? M extends { readonly type: "bare" }
+		? never
+		: Omit<M, "id">
+	: never;
+
 export type Answered = (ack: Ack | undefined, error: WireError | undefined) => void;
 
 export interface Link {

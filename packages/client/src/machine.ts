@@ -79,7 +79,13 @@ export interface Greeting {
 }
 
 export type ConnectionEvent =
-	| { readonly type: "token"; readonly serial: number; readonly token: string | undefined }
+	/** `session`: one of an earlier client, to go on with. */
+	| {
+			readonly type: "token";
+			readonly serial: number;
+			readonly token: string | undefined;
+			readonly session?: Session | undefined;
+	  }
 	| { readonly type: "tokenFailed"; readonly serial: number; readonly error: TidewireError }
 	| { readonly type: "opened"; readonly serial: number }
 	| { readonly type: "lost"; readonly serial: number; readonly code: number; readonly reason: string }
@@ -117,7 +123,7 @@ export type Effect =
 	/** Close the socket and hear no more of it. */
 	| { readonly type: "drop" }
 	/** The connection is there for requests. `resumed`: it goes on with the session before it. */
-	| { readonly type: "ready"; readonly resumed: boolean }
+	| { readonly type: "ready"; readonly resumed: boolean; readonly session: Session }
 	| { readonly type: "report"; readonly error: TidewireError };
 
 export interface Step {
@@ -149,8 +155,8 @@ type Table = { readonly [N in Phase["name"]]: { readonly [T in ConnectionEvent["
 
 const TABLE: Table = {
 	authorizing: {
-		token: (connection, { token }, moment) =>
-			next(connection, { name: "connecting", token, deadline: patience(moment) }, [
+		token: (connection, { token, session }, moment) =>
+			next({ session, ...connection }, { name: "connecting", token, deadline: patience(moment) }, [
 				{ type: "open", serial: connection.serial },
 			]),
 		tokenFailed: fault,
@@ -273,23 +279,15 @@ function ready(
 	{ resumed, session, resume }: Omit<EventOf<"resumed">, "type" | "serial">,
 ): Step | undefined {
 	const { hello } = connection.phase;
-	return (
-		hello &&
-		next(
-			{
-				...connection,
-				session: { id: session ?? hello.session, resume: resume ?? hello.resume, windowMs: hello.windowMs },
-				notBefore: 0,
-				why: undefined,
-			},
-			{
-				name: "connected",
-				openedAt: now,
-				heardAt: now,
-				heartbeatMs: hello.heartbeatMs,
-			},
-			[{ type: "ready", resumed }],
-		)
+	if (hello === undefined) {
+		return undefined;
+	}
+	const { windowMs, heartbeatMs } = hello;
+	const named = { id: session ?? hello.session, resume: resume ?? hello.resume, windowMs };
+	return next(
+		{ ...connection, session: named, notBefore: 0, why: undefined },
+		{ name: "connected", openedAt: now, heardAt: now, heartbeatMs },
+		[{ type: "ready", resumed, session: named }],
 	);
 }
 

@@ -7,6 +7,7 @@
  */
 import type { Ack, MessageId } from "@tidewire/protocol";
 import { TidewireError } from "./error.ts";
+import type { Session } from "./machine.ts";
 
 /** Without an answer for so long on a connection that is there, a request is sent again. */
 const RETRY_MS = 5_000;
@@ -16,9 +17,10 @@ const WINDOW_SHARE = 0.9;
 
 /**
  * `once`: performed once by the server, for as long as it knows the id. `again`: harmless to repeat (history).
- * `stream`: a streaming reply, which does not outlive its connection and is not repeated.
+ * `stream`: a streaming reply, which does not outlive its connection and is not repeated. `tell`: sent once, and not
+ * answered: it is done when it is written.
  */
-export type RequestKind = "once" | "again" | "stream";
+export type RequestKind = "once" | "again" | "stream" | "tell";
 
 export interface Answer {
 	resolve(ack: Ack): void;
@@ -29,20 +31,21 @@ export interface Request {
 	readonly id: number;
 	readonly kind: RequestKind;
 	readonly payload: string | Uint8Array;
-	readonly expiresAt: number;
-	readonly answer: Answer;
-}
-
-/** A request, and when it was written: first in its session, and last to the present socket. */
-interface Waiting extends Request {
+	/** An outbox is asked to keep it (`RequestOptions.keep`), and for how long it may. */
+	readonly keep?: boolean | undefined;
+	expiresAt: number;
+	answer: Answer;
+	/** When it was written: first in its session, and last to the present socket. */
 	firstAt?: number | undefined;
 	lastAt?: number | undefined;
+	/** Not to be written yet: an outbox is writing it down. */
+	held?: boolean | undefined;
 }
 
 export interface Requests {
 	/** Ids are never used twice by one client, so they are new in each of its sessions. */
 	nextId(): number;
-	/** Throws `queue_full` where there is no room. The caller then writes what is `due`. */
+	/** Throws `limit_reached` where there is no room. The caller then writes what is `due`. */
 	add(request: Request): void;
 	/** The server's answer, or its refusal. What nobody waits for is nothing to us. */
 	answered(id: MessageId, answer: Ack | TidewireError): void;
@@ -51,52 +54,55 @@ export interface Requests {
 	/** The socket is gone. What was written waits to learn whether its session goes on; streams end. */
 	disconnected(): void;
 	/** A connection is there, in the same session as before or in a new one. `due` gives what to send. */
-	connected(resumed: boolean, windowMs: number, now: number): void;
+	connected(resumed: boolean, session: Session, now: number): void;
 	/** No later than the moment when `due` has something to do. */
 	deadline(): number;
 	/**
 	 * Gives up what has waited too long. Returns what to write now, in the order of the calls: while `connected`, what was
 	 * not written yet and what has waited for its answer; it counts as written.
 	 */
-	due(now: number, connected: boolean): readonly (string | Uint8Array)[];
+	due(now: number, connected: boolean): readonly Pick<Request, "id" | "payload">[];
 	/** The client is closed. */
 	close(error: TidewireError): void;
 }
 
 export function createRequests(maxRequests: number, maxBytes: number): Requests {
 	/** In the order of their ids, which is the order of the calls. */
-	const waiting = new Map<MessageId, Waiting>();
+	const waiting = new Map<MessageId, Request>();
 	let lastId = 0;
 	let bytes = 0;
 	let windowMs = 0;
 	let deadline = Number.POSITIVE_INFINITY;
 
-	function remove(request: Waiting): void {
+	function remove(request: Request): void {
 		if (waiting.delete(request.id)) {
 			bytes -= request.payload.length;
 		}
 	}
 
-	function fail(request: Waiting, error: TidewireError): void {
+	function settle(request: Request, answer: Ack | TidewireError): void {
 		remove(request);
-		request.answer.reject(error);
-	}
-
-	/** The end of a request that the server may have heard of; `unsent` where it cannot have, or where that is no matter. */
-	function giveUp(request: Waiting, why: string, unsent?: TidewireError): void {
-		const sent = request.firstAt !== undefined && request.kind !== "again";
-		if (sent) {
-			fail(request, new TidewireError("unknown_outcome", `it may have been done: ${why}`));
-		} else if (unsent) {
-			fail(request, unsent);
+		if (answer instanceof TidewireError) {
+			request.answer.reject(answer);
+		} else {
+			request.answer.resolve(answer);
 		}
 	}
 
-	const isForgotten = ({ firstAt = 0 }: Waiting, now: number): boolean => now - firstAt >= windowMs * WINDOW_SHARE;
+	/** The end of a request that the server may have heard of; `unsent` where it cannot have, or where that is no matter. */
+	function giveUp(request: Request, why: string, unsent?: TidewireError): void {
+		if (request.firstAt !== undefined && request.kind !== "again") {
+			settle(request, new TidewireError("unknown_outcome", `it may have been done: ${why}`));
+		} else if (unsent) {
+			settle(request, unsent);
+		}
+	}
+
+	const isForgotten = ({ firstAt = 0 }: Request, now: number): boolean => now - firstAt >= windowMs * WINDOW_SHARE;
 	const dueBy = (at: number): void => {
 		deadline = Math.min(deadline, at);
 	};
-	const all = (): readonly Waiting[] => [...waiting.values()];
+	const all = (): readonly Request[] => [...waiting.values()];
 
 	return {
 		nextId() {
@@ -105,22 +111,16 @@ export function createRequests(maxRequests: number, maxBytes: number): Requests 
 		},
 		add(request) {
 			if (waiting.size >= maxRequests || bytes + request.payload.length > maxBytes) {
-				throw new TidewireError("queue_full", "too much waits already (maxRequests, maxRequestBytes)");
+				throw new TidewireError("limit_reached", "maxRequests or maxRequestBytes wait already", { retryable: true });
 			}
 			bytes += request.payload.length;
-			waiting.set(request.id, { ...request });
+			waiting.set(request.id, request);
 			dueBy(request.expiresAt);
 		},
 		answered(id, answer) {
 			const request = waiting.get(id);
-			if (request?.lastAt === undefined) {
-				return;
-			}
-			if (answer instanceof TidewireError) {
-				fail(request, answer);
-			} else {
-				remove(request);
-				request.answer.resolve(answer);
+			if (request?.lastAt !== undefined) {
+				settle(request, answer);
 			}
 		},
 		forget(id) {
@@ -138,21 +138,21 @@ export function createRequests(maxRequests: number, maxBytes: number): Requests 
 				}
 			}
 		},
-		connected(resumed, newWindowMs, now) {
+		connected(resumed, session, now) {
 			for (const request of all()) {
 				if (!resumed || isForgotten(request, now)) {
 					giveUp(request, "its session is over");
 					request.firstAt = undefined;
 				}
 			}
-			windowMs = newWindowMs;
+			({ windowMs } = session);
 		},
 		deadline: () => deadline,
 		due(now, connected) {
-			const payloads: (string | Uint8Array)[] = [];
+			const dueNow: Request[] = [];
 			deadline = Number.POSITIVE_INFINITY;
 			for (const request of all()) {
-				const { expiresAt, kind, lastAt, payload } = request;
+				const { expiresAt, held, kind, lastAt } = request;
 				if (expiresAt <= now) {
 					giveUp(request, TIMED_OUT, new TidewireError("timeout", TIMED_OUT));
 					continue;
@@ -160,17 +160,20 @@ export function createRequests(maxRequests: number, maxBytes: number): Requests 
 				dueBy(expiresAt);
 				// When it is too late to ask again, the answer may still come.
 				const isFinal = kind === "stream" || (kind === "once" && isForgotten(request, now));
-				if (!connected || (lastAt !== undefined && isFinal)) {
+				if (!connected || held || (lastAt !== undefined && isFinal)) {
 					continue;
 				}
 				if (lastAt === undefined || lastAt + RETRY_MS <= now) {
 					request.lastAt = now;
 					request.firstAt ??= now;
-					payloads.push(payload);
+					dueNow.push(request);
+				}
+				if (kind === "tell") {
+					settle(request, { ack: request.id });
 				}
 				dueBy((request.lastAt ?? now) + RETRY_MS);
 			}
-			return payloads;
+			return dueNow;
 		},
 		close(error) {
 			for (const request of all()) {

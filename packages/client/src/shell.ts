@@ -4,14 +4,24 @@
  */
 import { type ClientMessage, type Hello, jsonClient, type MessageId, type ServerMessage } from "@tidewire/protocol";
 import { hintMs } from "./backoff.ts";
+import type { RequestOptions } from "./channel.ts";
 import type { ClientEvents, ClientState, ConnectOptions } from "./client.ts";
 import { systemEnvironment } from "./environment.ts";
 import { fromWire, TidewireError } from "./error.ts";
-import { type Answered, type Link, openLink } from "./link.ts";
-import { type ConnectionEvent, deadlineOf, type Effect, type Greeting, type Moment, start, step } from "./machine.ts";
+import { type Answered, type Link, openLink, type Question } from "./link.ts";
+import {
+	type ConnectionEvent,
+	deadlineOf,
+	type Effect,
+	type Greeting,
+	type Moment,
+	type Session,
+	start,
+	step,
+} from "./machine.ts";
 import { type Answer, createRequests, type RequestKind } from "./requests.ts";
 import type { Listener, Start } from "./subscription.ts";
-import { createSubscriptions, type Question, type Subscriptions } from "./subscriptions.ts";
+import { createSubscriptions, type Subscriptions } from "./subscriptions.ts";
 
 /** A streaming reply's reader. */
 export interface StreamReader {
@@ -27,7 +37,7 @@ export interface Shell {
 	readonly subscriptions: Subscriptions;
 	on<E extends keyof ClientEvents>(event: E, listener: ClientEvents[E]): () => void;
 	/** Sends a question as soon as there is a connection. A refusal to take it goes to `answer`, too. */
-	request(kind: RequestKind, question: Question, answer: Answer, timeoutMs: number | undefined, id?: number): void;
+	request(kind: RequestKind, question: Question, answer: Answer, options?: RequestOptions, id?: number): void;
 	/** As `request`, for a streaming reply. Returns how to cancel it. */
 	stream(question: Question, reader: StreamReader, timeoutMs: number): () => void;
 	/** Throws `closed`, and as `Subscriptions.join`. */
@@ -44,14 +54,28 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 		maxRequestBytes = 8_388_608,
 		maxRequests = 1_000,
 		onError,
+		outbox,
+		positions,
 		requestTimeoutMs = 60_000,
 		token,
 		codec = jsonClient,
 		webSocket = WebSocket,
 	} = options;
 	const { now, random, setTimer, watchNetwork } = { ...systemEnvironment(), ...environment };
-	const requests = createRequests(maxRequests, maxRequestBytes);
-	const subscriptions = createSubscriptions({ now, random, isOpen, emit, error: report, call, ask, arm, fault });
+	const plain = createRequests(maxRequests, maxRequestBytes);
+	const requests = outbox?.attach(plain, { now, flush, report }) ?? plain;
+	const subscriptions = createSubscriptions({
+		now,
+		random,
+		positions,
+		isOpen,
+		emit,
+		error: report,
+		call,
+		ask,
+		arm,
+		fault,
+	});
 	const streams = new Map<MessageId, { readonly reader: StreamReader; next: number }>();
 	const listeners: { [E in keyof ClientEvents]: Set<ClientEvents[E]> } = {
 		state: new Set(),
@@ -83,11 +107,13 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 			listeners[event].add(listener);
 			return () => listeners[event].delete(listener);
 		},
-		request(kind, question, answer, timeoutMs = requestTimeoutMs, id = requests.nextId()) {
+		request(kind, question, answer, { timeoutMs, keep } = {}, id = requests.nextId()) {
 			try {
 				refuseClosed();
 				const payload = encode({ ...question, id } as ClientMessage);
-				requests.add({ id, kind, payload, answer, expiresAt: now() + timeoutMs });
+				// What is kept outlives the client: it waits for as long as it takes, unless the caller says otherwise.
+				const patience = timeoutMs ?? (keep && outbox ? Number.POSITIVE_INFINITY : requestTimeoutMs);
+				requests.add({ id, kind, payload, answer, keep, expiresAt: now() + patience });
 				flush();
 			} catch (error) {
 				answer.reject(error as TidewireError);
@@ -100,7 +126,7 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 				reader.end(error);
 			};
 			streams.set(id, { reader, next: 0 });
-			shell.request("stream", question, { resolve: () => end(), reject: end }, timeoutMs, id);
+			shell.request("stream", question, { resolve: () => end(), reject: end }, { timeoutMs }, id);
 			return () => {
 				if (streams.delete(id) && requests.forget(id)) {
 					ask({ type: "cancel", of: id });
@@ -187,7 +213,7 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 		switch (effect.type) {
 			case "askToken":
 				askToken().then(
-					(token) => dispatch({ type: "token", serial, token }),
+					(answer) => dispatch({ type: "token", serial, ...answer }),
 					(error: TidewireError) => dispatch({ type: "tokenFailed", serial, error }),
 				);
 				break;
@@ -195,27 +221,26 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 				link = openLink(url, webSocket, codec, (event) => dispatch({ ...event, serial }), receive);
 				break;
 			case "auth":
-				ask({ type: "auth", token: effect.token }, (_ack, error) =>
-					dispatch(error ? { type: "refused", serial, error: fromWire(error) } : { type: "authorized", serial }),
-				);
-				break;
 			case "resume":
-				ask({ type: "resume", token: effect.token }, (ack, error) =>
-					dispatch(
-						error
-							? { type: "refused", serial, error: fromWire(error) }
-							: { type: "resumed", serial, resumed: ack?.resumed === true, session: ack?.session, resume: ack?.resume },
-					),
-				);
+				ask(effect, (ack, error) => {
+					if (error) {
+						dispatch({ type: "refused", serial, error: fromWire(error) });
+					} else if (effect.type === "auth") {
+						dispatch({ type: "authorized", serial });
+					} else {
+						const { session, resume } = ack ?? {};
+						dispatch({ type: "resumed", serial, resumed: ack?.resumed === true, session, resume });
+					}
+				});
 				break;
 			case "ping":
-				ask({ type: "ping" });
+				ask(effect);
 				break;
 			case "drop":
 				link?.drop();
 				break;
 			case "ready":
-				requests.connected(effect.resumed, connection.session?.windowMs ?? 0, now());
+				requests.connected(effect.resumed, effect.session, now());
 				flush();
 				break;
 			case "report":
@@ -223,9 +248,10 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 		}
 	}
 
-	async function askToken(): Promise<string | undefined> {
+	async function askToken(): Promise<{ token: string | undefined; session: Session | undefined }> {
 		try {
-			return typeof token === "function" ? await token() : token;
+			const session = await outbox?.session();
+			return { token: typeof token === "function" ? await token() : token, session };
 		} catch (cause) {
 			throw new TidewireError("token_failed", "the token function failed", { cause });
 		}
@@ -274,7 +300,7 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 	/** Sends what is due; subscriptions first, so that one's own publishes are not missed. */
 	function flush(): void {
 		subscriptions.askDue();
-		for (const payload of requests.due(now(), isOpen())) {
+		for (const { payload } of requests.due(now(), isOpen())) {
 			link?.send(payload);
 		}
 		arm();

@@ -127,6 +127,8 @@ function keep<Data, Input>(channel: Channel<Data, Input>, options: StateOptions)
 
 	const stop = channel.subscribe((_, message) => take(message), {
 		...options,
+		// The whole value comes to those only who name no position.
+		since: null,
 		// The value follows a reset by itself. A gap there is not in a state channel: it would be the client's error.
 		onReset: () => {},
 		onState(next) {

@@ -2,15 +2,24 @@
  * One channel's subscription, shared by all that listen to the channel in this client: where it is in the log, whether
  * the server serves it, and who is told. It decides when to ask again; `subscriptions.ts` does the asking.
  */
-import { type ChannelMessage, formatPosition, type ServerMessage, type WireError } from "@tidewire/protocol";
+import {
+	type ChannelMessage,
+	formatPosition,
+	type ServerMessage,
+	type SubscribeMessage,
+	type WireError,
+} from "@tidewire/protocol";
 import { backoffMs } from "./backoff.ts";
 import type { ChannelState, Gap, Message, Reset, SubscribeOptions } from "./channel.ts";
-import type { ClientEvents } from "./client.ts";
+import type { ClientEvents, Positions } from "./client.ts";
 import { afterGap, afterMessage, type Place, placeAt } from "./continuity.ts";
 import { fromWire, TidewireError } from "./error.ts";
 
-/** From where a subscription begins. */
-export type Start = Pick<SubscribeOptions, "since" | "rewind">;
+/** From where a subscription begins, and how. */
+export type Start = Pick<SubscribeOptions, "since" | "rewind" | "durable">;
+
+/** What is asked for beside the channel and its position. */
+export type Terms = Pick<SubscribeMessage, "rewind" | "durable">;
 
 /** Whoever wants a channel's messages. */
 export interface Listener extends Omit<SubscribeOptions, keyof Start> {
@@ -21,6 +30,8 @@ export interface Listener extends Omit<SubscribeOptions, keyof Start> {
 
 /** What a subscription needs of the client around it. */
 export interface SubscriptionOwner {
+	/** Where channels were in a client before this one. */
+	readonly positions: Positions | undefined;
 	now(): number;
 	random(): number;
 	/** Tells the client's own listeners; false: there is none. */
@@ -44,8 +55,8 @@ export interface Subscription {
 	readonly dueAt: number;
 	/** Tells one more; returns how to stop, which says whether that was the last one. */
 	add(listener: Listener): () => boolean;
-	/** It is being asked for, from `position`; returns how far to rewind where there is none yet. */
-	asked(): SubscribeOptions["rewind"];
+	/** It is being asked for, from `position`; returns what else is asked, if anything: then for no other channel with it. */
+	asked(): Terms | undefined;
 	/** The server's answer, not yet checked. */
 	answered(position: unknown, recovered: unknown): void;
 	/** The server does not serve it, now (`retryable`) or ever. */
@@ -67,7 +78,9 @@ const ANSWER_MS = 30_000;
 const STABLE_MS = 10_000;
 
 /** Throws `bad_request` where `since` is no position. */
-export function createSubscription(channel: string, { since, rewind }: Start, owner: SubscriptionOwner): Subscription {
+export function createSubscription(channel: string, start: Start, owner: SubscriptionOwner): Subscription {
+	const { since, rewind, durable } = start;
+	const { positions } = owner;
 	/** Replaced, never changed: a listener may leave while all are told. */
 	let listeners: readonly Listener[] = [];
 	let state: ChannelState = "waiting";
@@ -75,7 +88,7 @@ export function createSubscription(channel: string, { since, rewind }: Start, ow
 	let attempt = 0;
 	let answeredAt = 0;
 	let dueAt = 0;
-	if (since !== undefined && place === undefined) {
+	if (since != null && place === undefined) {
 		throw new TidewireError("bad_request", `since is no position: ${since}`);
 	}
 
@@ -149,6 +162,8 @@ export function createSubscription(channel: string, { since, rewind }: Start, ow
 		return true;
 	}
 
+	/** Behind what was delivered: whoever dies in between sees it again. */
+	const keep = (): unknown => positions?.set(channel, position() as string);
 	const position = (): string | undefined => place && formatPosition(place);
 
 	/** A message, or a state channel's value: `@tidewire/client/state` makes one of the other. */
@@ -177,9 +192,14 @@ export function createSubscription(channel: string, { since, rewind }: Start, ow
 			};
 		},
 		asked() {
+			if (since === undefined) {
+				place ??= placeAt(positions?.get(channel));
+			}
 			dueAt = owner.now() + ANSWER_MS;
 			enter("subscribing");
-			return place === undefined ? rewind : undefined;
+			const back = place ? undefined : typeof rewind === "number" ? { messages: rewind } : rewind;
+			// What is undefined does not travel.
+			return (durable ?? back) ? ({ durable, rewind: back } as Terms) : undefined;
 		},
 		answered(answer, recovered) {
 			if (state !== "subscribing") {
@@ -195,7 +215,10 @@ export function createSubscription(channel: string, { since, rewind }: Start, ow
 			answeredAt = owner.now();
 			enter("subscribed");
 			const position = formatPosition(next);
-			if (before !== undefined && !(recovered === true && position === formatPosition(before))) {
+			keep();
+			// A durable consumer may be further: another of its devices has received what was missed here.
+			const goesOn = recovered === true && (durable !== undefined || position === (before && formatPosition(before)));
+			if (before !== undefined && !goesOn) {
 				tellReset({ position, reason: before.epoch === next.epoch ? "not_recovered" : "epoch" });
 			}
 		},
@@ -232,8 +255,13 @@ export function createSubscription(channel: string, { since, rewind }: Start, ow
 				}
 			} else if (message.event === "unsubscribed") {
 				subscription.refused(message.error);
+				return;
+			} else {
+				// A receiver ignores what it does not know.
+				tell((listener) => listener.onPresence?.(message));
+				return;
 			}
-			// Presence comes later; a receiver ignores what it does not know.
+			keep();
 		},
 		disconnected() {
 			dueAt = 0;

@@ -1,8 +1,7 @@
 /** All channels of a client: who joins and leaves, and asking the server for those that are due, many at a time. */
-import type { ClientMessage, WireError } from "@tidewire/protocol";
-import type { SubscribeOptions } from "./channel.ts";
+import type { WireError } from "@tidewire/protocol";
 import { TidewireError } from "./error.ts";
-import type { Answered } from "./link.ts";
+import type { Answered, Question } from "./link.ts";
 import {
 	type ChannelServerMessage,
 	createSubscription,
@@ -10,14 +9,8 @@ import {
 	type Start,
 	type Subscription,
 	type SubscriptionOwner,
+	type Terms,
 } from "./subscription.ts";
-
-/** A message that can be answered, before it has its id. */
-export type Question = ClientMessage extends infer M
-	? M extends { readonly type: "bare" }
-		? never
-		: Omit<M, "id">
-	: never;
 
 export interface SubscriptionsOwner extends Omit<SubscriptionOwner, "unsubscribe"> {
 	/** Asks on the present connection; where there is none, nothing happens. */
@@ -29,7 +22,7 @@ export interface SubscriptionsOwner extends Omit<SubscriptionOwner, "unsubscribe
 
 export interface Subscriptions {
 	get(channel: string): Subscription | undefined;
-	/** Returns how to leave. Throws `bad_request` where `since` or `rewind` come too late or make no sense. */
+	/** Returns how to leave. Throws `bad_request` where `start` comes too late or makes no sense. */
 	join(channel: string, listener: Listener, start: Start): () => void;
 	/** When `askDue` has something to do. */
 	dueAt(): number;
@@ -78,11 +71,11 @@ export function createSubscriptions(owner: SubscriptionsOwner): Subscriptions {
 					owner.fault(new TidewireError("protocol", `${subscription.channel}: no answer in time`));
 					return;
 				}
-				const rewind = subscription.asked();
-				if (rewind === undefined) {
-					together.push(subscription);
+				const terms = subscription.asked();
+				if (terms) {
+					ask([subscription], terms);
 				} else {
-					ask([subscription], rewind);
+					together.push(subscription);
 				}
 			}
 			earliest = Math.min(earliest, subscription.dueAt);
@@ -93,16 +86,15 @@ export function createSubscriptions(owner: SubscriptionsOwner): Subscriptions {
 		owner.arm();
 	}
 
-	function ask(due: readonly Subscription[], rewind?: SubscribeOptions["rewind"]): void {
+	function ask(due: readonly Subscription[], terms?: Terms): void {
 		// A listener may have left when it was told that it is being subscribed.
 		const asked = due.filter(isHeld);
 		const targets = asked.map(({ channel, position }) => ({ channel, since: position ?? null }));
 		const many = targets.length > 1;
-		const from = typeof rewind === "number" ? { messages: rewind } : rewind;
 		if (targets.length === 0) {
 			return;
 		}
-		owner.ask({ type: "subscribe", targets, many, ...(from && { rewind: from }) }, (ack, refusal) => {
+		owner.ask({ type: "subscribe", targets, many, ...terms }, (ack, refusal) => {
 			const rows: readonly Row[] = many && Array.isArray(ack?.channels) ? ack.channels : [ack ?? {}];
 			for (const subscription of asked) {
 				const row = many ? rows.find((one) => one?.channel === subscription.channel) : rows[0];
@@ -127,14 +119,15 @@ export function createSubscriptions(owner: SubscriptionsOwner): Subscriptions {
 				earliest = 0;
 				// What joins in one turn is asked for together.
 				queueMicrotask(askDue);
-			} else if (start.since !== undefined || start.rewind !== undefined) {
-				throw new TidewireError("bad_request", `${channel}: since and rewind are the first subscriber's`);
+			} else if ((start.since ?? start.rewind ?? start.durable) !== undefined) {
+				throw new TidewireError("bad_request", `${channel}: how it is subscribed to is the first subscriber's choice`);
 			}
 			const joined = subscription;
 			const leave = joined.add(listener);
 			return () => {
 				if (leave() && isHeld(joined)) {
 					channels.delete(channel);
+					owner.positions?.delete(channel);
 					if (joined.state !== "waiting") {
 						unsubscribe(channel);
 					}

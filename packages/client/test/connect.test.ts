@@ -215,7 +215,7 @@ describe("publishing and actions", () => {
 		server.mute = true;
 		const tw = client({ maxRequests: 1 });
 		const waits = tw.action("a");
-		await expect(tw.action("b")).rejects.toMatchObject({ code: "queue_full", retryable: true });
+		await expect(tw.action("b")).rejects.toMatchObject({ code: "limit_reached", retryable: true });
 		void tw.close();
 		await expect(waits).rejects.toMatchObject({ code: "closed" });
 	});

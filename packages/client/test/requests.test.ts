@@ -23,9 +23,13 @@ class Run {
 		return id;
 	}
 
+	due(now: number): readonly (string | Uint8Array)[] {
+		return this.requests.due(now, true).map(({ payload }) => payload);
+	}
+
 	connect(now: number, resumed: boolean): readonly (string | Uint8Array)[] {
-		this.requests.connected(resumed, WINDOW_MS, now);
-		return this.requests.due(now, true);
+		this.requests.connected(resumed, { id: "s", resume: "r", windowMs: WINDOW_MS }, now);
+		return this.due(now);
 	}
 }
 
@@ -35,7 +39,7 @@ describe("a request", () => {
 		run.add();
 		run.add();
 		expect(run.connect(0, false)).toEqual(["p1", "p2"]);
-		expect(run.requests.due(0, true)).toEqual([]);
+		expect(run.due(0)).toEqual([]);
 		run.requests.answered(2, { ack: 2 });
 		run.requests.answered(1, new TidewireError("forbidden", ""));
 		expect(run.outcomes).toEqual(["2 done", "1 forbidden"]);
@@ -45,12 +49,12 @@ describe("a request", () => {
 		const run = new Run();
 		run.connect(0, false);
 		run.add();
-		run.requests.due(0, true);
-		expect(run.requests.due(4_999, true)).toEqual([]);
+		run.due(0);
+		expect(run.due(4_999)).toEqual([]);
 		expect(run.requests.deadline()).toBe(5_000);
-		expect(run.requests.due(5_000, true)).toEqual(["p1"]);
-		expect(run.requests.due(9_999, true)).toEqual([]);
-		expect(run.requests.due(10_000, true)).toEqual(["p1"]);
+		expect(run.due(5_000)).toEqual(["p1"]);
+		expect(run.due(9_999)).toEqual([]);
+		expect(run.due(10_000)).toEqual(["p1"]);
 	});
 
 	it("is sent again under the same id when its session is resumed", () => {
@@ -111,7 +115,7 @@ describe("a request", () => {
 		const run = new Run();
 		run.connect(0, false);
 		run.add();
-		run.requests.due(0, true);
+		run.due(0);
 		run.add();
 		run.requests.due(60_000, true);
 		expect(run.outcomes).toEqual(["1 unknown_outcome", "2 timeout"]);
@@ -133,7 +137,7 @@ describe("limits", () => {
 		run.add();
 		run.add();
 		run.add();
-		expect(() => run.add()).toThrow(expect.objectContaining({ code: "queue_full", retryable: true }));
+		expect(() => run.add()).toThrow(expect.objectContaining({ code: "limit_reached", retryable: true }));
 		run.connect(0, false);
 		run.requests.answered(2, { ack: 2 });
 		expect(run.add()).toBe(5);
@@ -142,7 +146,7 @@ describe("limits", () => {
 	it("refuses what would hold too many bytes", () => {
 		const run = new Run();
 		run.add("once", 60_000, "x".repeat(99));
-		expect(() => run.add()).toThrow(expect.objectContaining({ code: "queue_full" }));
+		expect(() => run.add()).toThrow(expect.objectContaining({ code: "limit_reached" }));
 	});
 
 	it("is not moved by acks of what was never asked, was answered, or was not sent yet (S42)", () => {
