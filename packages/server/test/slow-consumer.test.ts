@@ -5,6 +5,7 @@ import { OPCODE } from "@tidewire/websocket";
 import { describe, expect, it } from "vitest";
 import { createServer } from "../src/server.ts";
 import { clientFrame, OPEN, open, plain, Raw, run, textFrame } from "./client.ts";
+import { expectEachOffsetToldOf, SlowReader } from "./slow-reader.ts";
 
 const MIB = 1024 * 1024;
 setFlagsFromString("--expose-gc");
@@ -37,67 +38,6 @@ async function flood(publish: (data: unknown) => Promise<string>, received: () =
 	}
 }
 
-interface Told {
-	readonly offset?: number;
-	readonly event?: string;
-	readonly from?: number;
-	readonly to?: number;
-	readonly ack?: unknown;
-}
-
-/** A raw client on channel "a" that answers pings only while it reads. */
-class SlowReader {
-	readonly raw: Raw;
-	readonly messages: Told[] = [];
-	#taken = 0;
-
-	constructor(url: string) {
-		this.raw = new Raw(url);
-	}
-
-	async subscribe(): Promise<void> {
-		await this.raw.upgrade("/connect", { "Sec-WebSocket-Protocol": "tidewire.v1.json" });
-		this.raw.send(textFrame({ id: 1, action: "subscribe", channel: "a" }));
-		await this.raw.untilText('{"ack":1,');
-	}
-
-	stop(): void {
-		this.raw.socket.pause();
-	}
-
-	/** Reads on, and answers pings, until something satisfies. */
-	async read(satisfied: (messages: readonly Told[]) => boolean): Promise<readonly Told[]> {
-		this.raw.socket.resume();
-		await this.raw.until(() => {
-			for (const { opcode, payload } of this.raw.frames.slice(this.#taken)) {
-				if (opcode === OPCODE.ping) {
-					this.raw.send(clientFrame(OPCODE.pong, payload));
-				} else if (opcode === OPCODE.text) {
-					this.messages.push(JSON.parse(payload.toString()) as Told);
-				}
-			}
-			this.#taken = this.raw.frames.length;
-			return satisfied(this.messages);
-		});
-		return this.messages;
-	}
-}
-
-/** Every offset once and ascending, or within an announced range. */
-function expectNoHole(messages: readonly Told[]): void {
-	let at = 0;
-	for (const { offset, event, from, to } of messages) {
-		if (event === "gap") {
-			expect(from).toBe(at + 1);
-			at = to!;
-		} else if (offset !== undefined) {
-			expect(offset).toBe(at + 1);
-			at = offset;
-		}
-	}
-	expect(at).toBe(MESSAGES + 1);
-}
-
 describe("F14, S40: a client that does not read", () => {
 	it.each<readonly [string, false | { messages: number; bytes?: number }]>([
 		["all of it, where history has it all", { messages: 10_000, bytes: 64 * MIB }],
@@ -123,7 +63,7 @@ describe("F14, S40: a client that does not read", () => {
 		expect(server.connections).toBe(2);
 		await server.channel("a").publish({ index: "last", TEXT: "" });
 		const messages = await slow.read((all) => all.at(-1)?.offset === MESSAGES + 1);
-		expectNoHole(messages);
+		expectEachOffsetToldOf(messages, MESSAGES + 1);
 		const gaps = messages.filter(({ event }) => event === "gap");
 		expect(gaps.length > 0).toBe(history === false || history.bytes === undefined);
 		await healthy.frame();
@@ -183,7 +123,7 @@ describe("F14, S40: a client that does not read", () => {
 		});
 		const healthy = await plain(`${url}/connect`);
 		const slow = new SlowReader(url);
-		await slow.raw.upgrade("/connect", { "Sec-WebSocket-Protocol": "tidewire.v1.json" });
+		await slow.upgrade();
 		slow.stop();
 		const before = await held();
 		slow.raw.send(Buffer.concat(Array.from({ length: 500 }, () => textFrame({ id: 1, action: "big" }))));
@@ -216,7 +156,7 @@ describe("F14, S40: a client that does not read", () => {
 			await server.channel("a").publish(TEXT);
 		}
 		const slow = new SlowReader(url);
-		await slow.raw.upgrade("/connect", { "Sec-WebSocket-Protocol": "tidewire.v1.json" });
+		await slow.upgrade();
 		slow.stop();
 		const before = await held();
 		const asks = Array.from({ length: 100 }, (_, id) => textFrame({ id, action: "history", channel: "a" }));
