@@ -80,3 +80,11 @@ describe("the code of docs/websocket.md", () => {
 		expect(await compile(page)).toBe("");
 	});
 });
+
+describe("the code of docs/inbox.md", () => {
+	it("compiles", async () => {
+		const page = await codeOf("docs/inbox.md");
+		expect([...page.keys()]).toEqual(["server.ts", "page.ts"]);
+		expect(await compile(page)).toBe("");
+	});
+});
