@@ -10,9 +10,9 @@ import type { Claim, Room } from "./room.ts";
 
 /** Records outlive their node's lease, by far, so that they need hardly any renewing; without a lease they mean nothing. */
 export const RECORD_TTL_MS = 3_600_000;
-/** How long a batch gathers behind the one before, and how many claims it has at most. */
+/** How long a room's batch gathers behind the one before, and how many claims it has at most. */
 const BATCH_EVERY_MS = 50;
-const BATCH = 256;
+const BATCH = 512;
 /** How often a record is looked at again that another node keeps changing. */
 const TRIES = 5;
 const KEEP_NOTHING = { messages: 0, bytes: 0, ageMs: 0 };
@@ -26,6 +26,8 @@ export interface LedgerOptions {
 	readonly failed: (room: Room, cause: unknown) => void;
 	/** The claim has left, or another node has it. */
 	readonly ended: (claim: Claim) => void;
+	/** Another node has the claim's session now, as this says. */
+	readonly overtaken: (claim: Claim, by: Row) => void;
 	/** What another node has written before made this row differ from what was claimed. */
 	readonly corrected: (claim: Claim) => void;
 	/** All that was marked is written. */
@@ -57,13 +59,24 @@ export class Ledger {
 		room.writing = true;
 		const writing = Promise.resolve()
 			.then(() => this.#writeAll(room))
-			.catch((cause: unknown) => this.#options.failed(room, cause))
-			.finally(() => {
-				room.writing = false;
-				this.#writing.delete(writing);
-				this.#options.settled(room);
-			});
+			.then(
+				() => {
+					this.#settle(room, writing);
+					// What was marked since the last look found that it was being written.
+					this.write(room);
+				},
+				(cause: unknown) => {
+					this.#settle(room, writing);
+					this.#options.failed(room, cause);
+				},
+			);
 		this.#writing.add(writing);
+	}
+
+	#settle(room: Room, writing: Promise<void>): void {
+		room.writing = false;
+		this.#writing.delete(writing);
+		this.#options.settled(room);
 	}
 
 	/** From now on nothing gathers. Resolves when everything that can be written is. */
@@ -72,23 +85,25 @@ export class Ledger {
 		for (const resume of this.#pauses) {
 			resume();
 		}
-		await Promise.all(this.#writing);
+		while (this.#writing.size > 0) {
+			await Promise.all(this.#writing);
+		}
 	}
 
 	async #writeAll(room: Room): Promise<void> {
 		while (room.dirty.size > 0) {
+			if (!this.#hurried) {
+				await this.#pause(room.wroteMs + BATCH_EVERY_MS - this.#options.nowMs());
+			}
+			room.wroteMs = this.#options.nowMs();
 			await this.#options.lease.hold();
-			const beganMs = this.#options.nowMs();
-			const batch = [...room.dirty].slice(0, BATCH);
+			const batch = firstOf(room.dirty, BATCH);
 			const outcomes = await Promise.allSettled(batch.map((claim) => this.#store(claim)));
 			const stored = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? outcome.value : []));
 			await this.#tell(room, stored);
 			const failure = outcomes.find((outcome) => outcome.status === "rejected");
 			if (failure !== undefined) {
 				throw failure.reason;
-			}
-			if (room.dirty.size > 0 && !this.#hurried) {
-				await this.#pause(beganMs + BATCH_EVERY_MS - this.#options.nowMs());
 			}
 		}
 	}
@@ -152,6 +167,11 @@ export class Ledger {
 					// Another node has the session: nobody leaves.
 					return { claim, marks, leaving, change: undefined };
 				}
+				if (claim.seat === undefined && !claim.leaving) {
+					// Written too late: the session has come back, there, before it was known here that it had gone.
+					this.#options.overtaken(claim, found);
+					return { claim, marks: claim.marks, leaving, change: undefined };
+				}
 			}
 			if (claim.row.stamp <= found.stamp) {
 				// It is the same session, so it is here since then.
@@ -172,6 +192,16 @@ interface Stored {
 	readonly change: Change | undefined;
 }
 
+function firstOf<T>(items: Iterable<T>, count: number): readonly T[] {
+	const first: T[] = [];
+	for (const item of items) {
+		if (first.push(item) === count) {
+			break;
+		}
+	}
+	return first;
+}
+
 function changeOf(claim: Claim, row: Row, leaving: boolean): Change | undefined {
 	if (!leaving) {
 		if (claim.told === row) {
@@ -181,5 +211,6 @@ function changeOf(claim: Claim, row: Row, leaving: boolean): Change | undefined 
 		return { kind: "here", row };
 	}
 	// Who came and left within a batch was never heard of.
-	return claim.heardOf ? { kind: "gone", id: row.id, owner: row.owner, stamp: row.stamp } : undefined;
+	const { id, owner, stamp } = row;
+	return claim.heardOf ? { kind: "gone", id, owner, stamp, said: claim.said } : undefined;
 }

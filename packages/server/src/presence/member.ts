@@ -26,7 +26,14 @@ export interface Row extends Member {
 /** What one node tells the others. */
 export type Change =
 	| { readonly kind: "here"; readonly row: Row }
-	| { readonly kind: "gone"; readonly id: string; readonly owner: string; readonly stamp: number };
+	/** `said`: it did not just fail to come back, its session has said so. */
+	| {
+			readonly kind: "gone";
+			readonly id: string;
+			readonly owner: string;
+			readonly stamp: number;
+			readonly said: boolean;
+	  };
 
 export function looksAlike(one: Member, other: Member): boolean {
 	return one.user === other.user && one.data === other.data && one.sinceMs === other.sinceMs;
@@ -45,7 +52,7 @@ export function encodeChanges(changes: readonly Change[]): Uint8Array {
 	return Buffer.from(
 		JSON.stringify(
 			changes.map((change) =>
-				change.kind === "here" ? fieldsOf(change.row) : [change.id, change.owner, change.stamp],
+				change.kind === "here" ? fieldsOf(change.row) : [change.id, change.owner, change.stamp, change.said],
 			),
 		),
 	);
@@ -65,12 +72,12 @@ function readChange(fields: unknown): Change | undefined {
 	if (row !== undefined) {
 		return { kind: "here", row };
 	}
-	if (!Array.isArray(fields) || fields.length !== 3) {
+	if (!Array.isArray(fields) || fields.length !== 4) {
 		return undefined;
 	}
-	const [id, owner, stamp] = fields as readonly unknown[];
+	const [id, owner, stamp, said] = fields as readonly unknown[];
 	return typeof id === "string" && typeof owner === "string" && typeof stamp === "number"
-		? { kind: "gone", id, owner, stamp }
+		? { kind: "gone", id, owner, stamp, said: said === true }
 		: undefined;
 }
 

@@ -7,6 +7,7 @@ import type { Broker } from "@tidewire/broker";
 
 const PREFIX = "presence-node:";
 const PAGE = 1_000;
+const FRESH_MS = 2_500;
 const HELD = new Uint8Array([1]);
 
 export interface NodeLeaseOptions {
@@ -30,6 +31,7 @@ export class NodeLease {
 	/** Nobody is taken for dead before: when the broker was away, the living could not renew their leases either. */
 	#blindUntilMs = Number.NEGATIVE_INFINITY;
 	#looking = false;
+	#lookedMs = Number.NEGATIVE_INFINITY;
 
 	constructor(options: NodeLeaseOptions) {
 		this.#options = options;
@@ -71,6 +73,10 @@ export class NodeLease {
 		this.#blindUntilMs = this.#options.nowMs() + this.#renewMs + 1_000;
 	}
 
+	get isBlind(): boolean {
+		return this.#options.nowMs() < this.#blindUntilMs;
+	}
+
 	/** A member of this node has been seen, so that it has held a lease. */
 	seen(owner: string): void {
 		if (owner !== this.owner) {
@@ -82,20 +88,28 @@ export class NodeLease {
 		return this.#others.size === 0;
 	}
 
+	/** Whether this node's lease has been seen so lately that nobody needs to look. */
 	knows(owner: string): boolean {
-		return owner === this.owner || this.#others.has(owner);
+		const isFresh = this.#options.nowMs() - this.#lookedMs < FRESH_MS;
+		return owner === this.owner || (isFresh && this.#others.has(owner));
 	}
 
 	/** Those who are dead of the nodes that were seen before. Rejects with the broker's error. */
 	async look(): Promise<readonly string[]> {
-		if (this.#looking || this.#options.nowMs() < this.#blindUntilMs) {
+		if (this.#looking) {
 			return [];
 		}
 		this.#looking = true;
 		const asked = [...this.#others];
+		const askedMs = this.#options.nowMs();
 		try {
+			// Also while it is blind, which it remains while this fails.
 			const living = await this.living();
+			if (this.isBlind) {
+				return [];
+			}
 			const dead = asked.filter((owner) => !living.has(owner));
+			this.#lookedMs = askedMs;
 			for (const owner of dead) {
 				this.#others.delete(owner);
 			}

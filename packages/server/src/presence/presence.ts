@@ -65,8 +65,9 @@ export const MAX_PAGE = 1_000;
 const MAX_PAGE_BYTES = 256 * 1024;
 const TICK_MS = 1_000;
 const WHEEL_SLOTS = 64;
-/** Every room's records are read again in about this time. */
-const READ_ALL_TICKS = 60;
+/** How often a room's records are read again; of many that are due, no more at a tick than it takes in half that time. */
+const READ_EVERY_MS = 60_000;
+const READ_ALL_TICKS = 30;
 /** For how long a room stays open for those who only ask. */
 const LINGER_MS = 10_000;
 const WARN_EVERY_MS = 60_000;
@@ -81,7 +82,6 @@ export class Presence {
 	readonly #retry = new Set<Room>();
 	#claims = 0;
 	#refreshes = 0;
-	#reading: Iterator<Room> | undefined;
 	#cancelTick: (() => void) | undefined;
 	#warnedMs = Number.NEGATIVE_INFINITY;
 	#stopped = false;
@@ -103,6 +103,7 @@ export class Presence {
 			after,
 			failed,
 			ended: (claim) => this.#forget(claim),
+			overtaken: (claim, by) => this.#overtake(claim, by),
 			corrected: (claim) => this.#show(claim),
 			settled: (room) => this.#rooms.closeIfUnused(room, this.#options.nowMs()),
 		});
@@ -110,9 +111,10 @@ export class Presence {
 			broker,
 			ear,
 			lease: this.#lease,
+			nowMs,
 			changed: (room) => this.#changed(room),
 			missing: (claim) => this.#restore(claim),
-			overtaken: (claim) => this.#forget(claim),
+			overtaken: (claim, by) => this.#overtake(claim, by),
 			failed,
 		});
 		this.#wheel = new Wheel(TICK_MS, WHEEL_SLOTS, nowMs());
@@ -142,8 +144,8 @@ export class Presence {
 			const seat = held ?? this.#takeSeat(subscriber, room);
 			if (part.enter) {
 				this.#enter(seat, part);
-			} else if (seat.claim !== undefined) {
-				this.#leave(seat.claim);
+			} else {
+				this.#release(seat);
 			}
 			if (!part.watch) {
 				this.#unwatch(seat);
@@ -201,10 +203,11 @@ export class Presence {
 	/** Changes the member's data. Whether this connection has a member there. */
 	update(subscriber: Subscriber, wireName: string, data: string): boolean {
 		const seat = this.#seatOf(subscriber, wireName);
-		if (seat?.claim === undefined) {
+		const member = seat?.claim?.row ?? seat?.overtaken;
+		if (seat === undefined || member === undefined) {
 			return false;
 		}
-		this.#claim(seat, { ...seat.claim.row, data });
+		this.#claim(seat, { ...member, data });
 		return true;
 	}
 
@@ -259,7 +262,7 @@ export class Presence {
 	}
 
 	#takeSeat(subscriber: Subscriber, room: Room): Seat {
-		const seat: Seat = { room, subscriber, watcher: undefined, claim: undefined };
+		const seat: Seat = { room, subscriber, watcher: undefined, claim: undefined, overtaken: undefined };
 		const seats = this.#seats.get(subscriber);
 		if (seats === undefined) {
 			this.#seats.set(subscriber, [seat]);
@@ -274,16 +277,27 @@ export class Presence {
 		const { room, claim } = seat;
 		this.#unwatch(seat);
 		room.seats--;
-		if (claim !== undefined) {
-			if (graceMs > 0) {
-				claim.seat = undefined;
-				seat.claim = undefined;
-				this.#wheel.set(claim, this.#options.nowMs() + graceMs);
-			} else {
-				this.#leave(claim);
-			}
+		if (claim === undefined || graceMs <= 0) {
+			this.#release(seat);
+		} else {
+			claim.seat = undefined;
+			seat.claim = undefined;
+			this.#wheel.set(claim, this.#options.nowMs() + graceMs);
 		}
 		this.#rooms.closeIfUnused(room, this.#options.nowMs());
+	}
+
+	/** It is no member any more, now or later. */
+	#release(seat: Seat): void {
+		const { room, claim, overtaken } = seat;
+		if (overtaken !== undefined && room.overtaken.get(overtaken.id) === seat) {
+			room.overtaken.delete(overtaken.id);
+		}
+		seat.overtaken = undefined;
+		if (claim !== undefined) {
+			claim.said = true;
+			this.#leave(claim);
+		}
 	}
 
 	#unwatch(seat: Seat): void {
@@ -317,8 +331,11 @@ export class Presence {
 			room.claims.set(id, claim);
 			this.#claims++;
 		}
+		room.overtaken.delete(id);
+		seat.overtaken = undefined;
 		claim.row = row;
 		claim.leaving = false;
+		claim.said = false;
 		if (claim.seat !== undefined) {
 			claim.seat.claim = undefined;
 		}
@@ -357,6 +374,22 @@ export class Presence {
 		this.#rooms.closeIfUnused(room, this.#options.nowMs());
 	}
 
+	/**
+	 * Another node has the session. Where its connection here lives on, that may have been the later one after all: it is
+	 * the member again if the other fails.
+	 */
+	#overtake(claim: Claim, by: Row): void {
+		const { room, seat, row } = claim;
+		this.#forget(claim);
+		room.roster.put(by);
+		this.#lease.seen(by.owner);
+		if (seat !== undefined) {
+			seat.overtaken = row;
+			room.overtaken.set(row.id, seat);
+		}
+		this.#changed(room);
+	}
+
 	#show({ room, row, leaving }: Claim): void {
 		if (!leaving) {
 			room.roster.put(row);
@@ -387,6 +420,11 @@ export class Presence {
 	// Telling.
 
 	#changed(room: Room): void {
+		for (const [id, seat] of room.overtaken) {
+			if (room.roster.get(id) === undefined && seat.overtaken !== undefined) {
+				this.#claim(seat, seat.overtaken);
+			}
+		}
 		if (!room.tellDue && !this.#stopped) {
 			room.tellDue = true;
 			// What happens in one turn is told as one.
@@ -421,28 +459,19 @@ export class Presence {
 			this.#ledger.write(room);
 			void this.#rooms.load(room);
 		}
-		this.#readSome();
 		void this.#watchNodes();
+		let reads = Math.ceil(this.#rooms.size / READ_ALL_TICKS);
 		for (const room of this.#rooms) {
 			this.#rooms.closeIfUnused(room, nowMs);
+			if (reads > 0 && nowMs - room.readMs >= READ_EVERY_MS) {
+				reads--;
+				void this.#rooms.load(room);
+			}
 		}
 		if (this.#rooms.size > 0 && !this.#stopped) {
 			this.#cancelTick = this.#options.after(TICK_MS, this.#tick);
 		}
 	};
-
-	/** Some of the rooms, round and round. */
-	#readSome(): void {
-		for (let left = Math.ceil(this.#rooms.size / READ_ALL_TICKS); left > 0; left--) {
-			this.#reading ??= this.#rooms[Symbol.iterator]();
-			const next = this.#reading.next();
-			if (next.done === true) {
-				this.#reading = undefined;
-				return;
-			}
-			void this.#rooms.load(next.value);
-		}
-	}
 
 	/** Renews this node's lease, and looks after those of the others. Never rejects. */
 	async #watchNodes(): Promise<void> {

@@ -2,7 +2,7 @@
 import type { WheelItem } from "../connection/wheel.ts";
 import type { Subscriber } from "../hub/subscription.ts";
 import { Audience, type Watcher } from "./audience.ts";
-import type { Row } from "./member.ts";
+import type { Member, Row } from "./member.ts";
 import { Roster } from "./roster.ts";
 
 /** A channel, as presence is asked for it. */
@@ -21,6 +21,8 @@ export interface Seat {
 	watcher: Watcher | undefined;
 	/** The member that it is. Another connection of its session may take it over. */
 	claim: Claim | undefined;
+	/** The member that it was, and is again when the connection that took it over fails. */
+	overtaken: Member | undefined;
 }
 
 /** A member that this node answers for. On the wheel for the end of its grace, or to have its record renewed. */
@@ -42,6 +44,8 @@ export class Claim implements WheelItem {
 	/** Undefined while it waits for its session to come back. */
 	seat: Seat | undefined;
 	leaving = false;
+	/** Its session has said that it leaves. */
+	said = false;
 
 	constructor(room: Room, row: Row, stored: Row | undefined) {
 		this.room = room;
@@ -64,6 +68,8 @@ export class Room {
 	/** Claims whose records are not what they should be. */
 	readonly dirty = new Set<Claim>();
 	seats = 0;
+	/** Seats whose members were taken over by other nodes, by member. */
+	readonly overtaken = new Map<string, Seat>();
 	/** How many wait for it to open. */
 	opening = 0;
 	opened: Promise<void> | undefined;
@@ -73,9 +79,13 @@ export class Room {
 	epoch: string | undefined;
 	offset = 0;
 	writing = false;
+	/** When the last batch was begun to be written. */
+	wroteMs = Number.NEGATIVE_INFINITY;
 	/** A telling is on its way. */
 	tellDue = false;
 	loading: Promise<void> | undefined;
+	/** When its records were last read. */
+	readMs = Number.NEGATIVE_INFINITY;
 	closed = false;
 
 	constructor({ name, wireName }: PresenceChannel, feedPrefix: string) {

@@ -15,12 +15,13 @@ export interface RoomsOptions {
 	readonly broker: Broker;
 	readonly ear: Pick<BrokerEar, "on">;
 	readonly lease: NodeLease;
+	readonly nowMs: () => number;
 	/** The roster may have changed. */
 	readonly changed: (room: Room) => void;
 	/** A claim's record is not there, or not as it was: it is to be written again. */
 	readonly missing: (claim: Claim) => void;
 	/** Another node has the claim's session now. */
-	readonly overtaken: (claim: Claim) => void;
+	readonly overtaken: (claim: Claim, by: Row) => void;
 	/** The broker did not answer: `load` is to be called again. */
 	readonly failed: (room: Room, cause: unknown) => void;
 }
@@ -134,13 +135,16 @@ export class Rooms implements BrokerListener {
 		}
 		if (claim !== undefined) {
 			if (change.kind === "here" && stamp > claim.row.stamp) {
-				overtaken(claim);
+				overtaken(claim, change.row);
 			} else {
 				missing(claim);
 				return;
 			}
 		}
 		lease.seen(owner);
+		if (change.kind === "gone" && change.said) {
+			room.overtaken.delete(id);
+		}
 		const verdict = change.kind === "here" ? room.roster.hearHere(change.row) : room.roster.hearGone(id, owner, stamp);
 		if (verdict === "doubtful") {
 			void this.#verify(room, id);
@@ -216,7 +220,8 @@ export class Rooms implements BrokerListener {
 	}
 
 	async #read(room: Room): Promise<void> {
-		const { lease } = this.#options;
+		const { lease, nowMs } = this.#options;
+		room.readMs = nowMs();
 		room.roster.beginReading();
 		let touched: ReadonlySet<string>;
 		const rows: Row[] = [];
@@ -225,7 +230,7 @@ export class Rooms implements BrokerListener {
 			for await (const page of this.#pages(room)) {
 				rows.push(...page.flatMap(({ value }) => decodeRow(value) ?? []));
 			}
-			if (rows.some(({ owner }) => !lease.knows(owner))) {
+			if (!lease.isBlind && rows.some(({ owner }) => !lease.knows(owner))) {
 				// After the records, since a node holds its lease before it writes one.
 				living = await lease.living();
 			}
@@ -244,7 +249,8 @@ export class Rooms implements BrokerListener {
 		for (const row of rows) {
 			const { id, owner } = row;
 			const mine = owner === lease.owner;
-			if (mine ? !room.claims.has(id) : !lease.knows(owner) && living?.has(owner) !== true) {
+			const isDead = living?.has(owner) === false;
+			if (mine ? !room.claims.has(id) : isDead) {
 				garbage.push(row);
 				continue;
 			}
