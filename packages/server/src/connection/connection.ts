@@ -102,6 +102,10 @@ export class Connection implements Subscriber, IntakeOwner {
 		return this.transport.blocked;
 	}
 
+	get unwritten(): number {
+		return this.#outboxBytes;
+	}
+
 	/**
 	 * Whether what is asked for should wait, since what was asked for before is not written yet. Not `blocked`: the pong
 	 * that ends that may stand behind the very messages that wait.

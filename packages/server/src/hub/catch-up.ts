@@ -11,6 +11,9 @@ import type { Segment } from "./segment.ts";
 import type { Subscription } from "./subscription.ts";
 import { Values } from "./values.ts";
 
+/** What is sent on behalf of several subscriptions before it is written, and the connection asked again. */
+const MAX_UNWRITTEN_BYTES = 64 * 1024;
+
 export class CatchUp {
 	readonly #history: HistoryPages;
 	readonly #nowMs: () => number;
@@ -30,7 +33,14 @@ export class CatchUp {
 		if (subscription.phase !== "lagging") {
 			return;
 		}
-		const { channel } = subscription;
+		const { channel, subscriber } = subscription;
+		if (subscriber.unwritten >= MAX_UNWRITTEN_BYTES) {
+			// Its other subscriptions have caught up before: whether it takes more shows when it is given what they had.
+			subscriber.write();
+			if (subscriber.blocked || subscription.ended) {
+				return;
+			}
+		}
 		if (channel.source !== undefined && this.#values.take(subscription, channel.source)) {
 			return;
 		}

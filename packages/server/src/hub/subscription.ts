@@ -23,6 +23,8 @@ export interface Subscriber {
 	moved: Subscription | undefined;
 	/** Its subscriptions. Owned by the hub. */
 	subscriptions: readonly Subscription[];
+	/** How many bytes it was sent that are still to be written. */
+	readonly unwritten: number;
 	/** Takes a frame to be written before any message that the flush has still to gather. */
 	send(frame: Uint8Array): void;
 	/** Writes what was sent, and then these frames, as one. */

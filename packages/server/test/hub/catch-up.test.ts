@@ -249,6 +249,32 @@ describe("a subscriber that was blocked", () => {
 		expect(subscriber.messages.map(({ offset }) => offset)).toEqual(Array.from({ length: 20 }, (_, at) => at + 1));
 	});
 
+	it.each(["catch-up", "conflate"] as const)(
+		"in many channels is given them one after the other, and no more than it takes: %s",
+		async (policy) => {
+			const world = new World();
+			const subscriber = world.subscriber();
+			const names = Array.from({ length: 100 }, (_, index) => `channel ${index}`);
+			for (const name of names) {
+				await world.join(subscriber, NOW, policy, name);
+			}
+			subscriber.blocked = true;
+			for (const name of names) {
+				world.broker.append(name, ["x".repeat(20_000)]);
+			}
+			await quiet();
+			subscriber.onWrite = () => {
+				subscriber.blocked = true;
+			};
+			for (let round = 0; round < 50 && subscriber.messages.length < 100; round++) {
+				world.unblock(subscriber);
+				await quiet(2);
+			}
+			expect(Math.max(...subscriber.writes.map(({ length }) => length))).toBeLessThan(100_000);
+			expect(new Set(subscriber.messages.map((message) => message.channel)).size).toBe(100);
+		},
+	);
+
 	it("is ended, and nobody else, where its history cannot be read", async () => {
 		const world = new World(logOf(2));
 		const [slow, healthy] = [world.subscriber(), world.subscriber()];

@@ -81,6 +81,10 @@ export class FakeSubscriber implements Subscriber {
 		this.session = session;
 	}
 
+	get unwritten(): number {
+		return this.#outbox.reduce((bytes, { length }) => bytes + length, 0);
+	}
+
 	send(frame: Uint8Array): void {
 		this.#outbox.push(frame);
 		this.#flush(this);
