@@ -88,3 +88,17 @@ describe("the code of docs/inbox.md", () => {
 		expect(await compile(page)).toBe("");
 	});
 });
+
+describe("the code of docs/channels.md", () => {
+	it("compiles", async () => {
+		const page = await codeOf("docs/channels.md");
+		expect([...page.keys()]).toEqual(["contract.ts", "state.ts", "page.ts", "camera.ts", "addressing.ts", "report.ts"]);
+		expect(await compile(page)).toBe("");
+	});
+
+	it("does not compile with JSON in a channel of bytes", async () => {
+		const page = await codeOf("docs/channels.md");
+		const wrong = (code: string): string => code.replace("new Uint8Array([0xff, 0xd8])", '"/9g="');
+		expect(await compile(page, { "camera.ts": wrong })).toContain("camera.ts(");
+	});
+});

@@ -7,6 +7,7 @@ export { type Config, defineConfig } from "@tidewire/cli/config";
 export {
 	type ActionDeclaration,
 	action,
+	binary,
 	type ChannelDeclaration,
 	type Contract,
 	ContractError,
