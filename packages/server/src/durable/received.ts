@@ -34,6 +34,8 @@ interface Pending {
 	readonly consumer: Consumer;
 	position: Position;
 	state: "dirty" | "queued" | "writing" | "written";
+	/** A write is under way, of which `state` may not know any more: one at a time for each consumer. */
+	busy: boolean;
 }
 
 /** Writes that are under way at once. */
@@ -79,7 +81,7 @@ export class Received {
 		if (this.#closed || this.#pending.size >= this.#options.maxConsumers || !isAhead(position, known)) {
 			return;
 		}
-		const first: Pending = { consumer, position, state: "dirty" };
+		const first: Pending = { consumer, position, state: "dirty", busy: false };
 		this.#pending.set(consumer.key, first);
 		this.#enqueue(first);
 		this.#arm();
@@ -124,7 +126,7 @@ export class Received {
 	}
 
 	#enqueue(pending: Pending): void {
-		if (pending.state === "dirty") {
+		if (pending.state === "dirty" && !pending.busy) {
 			pending.state = "queued";
 			this.#queue.add(pending);
 			this.#pump();
@@ -145,6 +147,7 @@ export class Received {
 	/** Never rejects. */
 	async #write(pending: Pending): Promise<void> {
 		pending.state = "writing";
+		pending.busy = true;
 		try {
 			await this.#store(pending);
 			// It may have been noted more meanwhile: that is for the next turn.
@@ -155,6 +158,7 @@ export class Received {
 			pending.state = "dirty";
 			this.#options.failed(cause);
 		}
+		pending.busy = false;
 		this.#writes--;
 		this.#pump();
 		if (this.#writes === 0) {

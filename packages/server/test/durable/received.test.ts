@@ -125,6 +125,23 @@ describe("what a consumer has received is written", () => {
 		expect(await stored()).toBe(2);
 	});
 
+	it("one at a time, however long the broker takes", async () => {
+		const first = Promise.withResolvers<void>();
+		gate = () => first.promise;
+		const received = make();
+		const consumer = await existing(0);
+		for (let offset = 1; offset <= 5; offset++) {
+			received.note(consumer, { epoch, offset });
+			interval();
+		}
+		expect([writes, received.find(KEY)]).toEqual([1, { epoch, offset: 5 }]);
+		first.resolve();
+		await settled();
+		interval();
+		await settled();
+		expect([await stored(), writes]).toEqual([5, 2]);
+	});
+
 	it("again after a failure, which is told", async () => {
 		gate = () => Promise.reject(new Error("the disk is full"));
 		const received = make();
@@ -247,6 +264,19 @@ describe("bounds", () => {
 });
 
 describe("when its node stops", () => {
+	it("what was noted while the last write was under way is written too", async () => {
+		const received = make();
+		const consumer = await existing(0);
+		const first = Promise.withResolvers<void>();
+		gate = () => first.promise;
+		received.note(consumer, { epoch, offset: 1 });
+		const closed = received.close();
+		received.note(consumer, { epoch, offset: 2 });
+		first.resolve();
+		await closed;
+		expect(await stored()).toBe(2);
+	});
+
 	it("everything is written, what was noted meanwhile too, and nothing afterwards", async () => {
 		const received = make();
 		const consumer = await existing(0);
