@@ -36,7 +36,8 @@ export function ownerOf({ user, full }: Caller): Uint8Array {
 }
 
 export function encodeRecord({ generation, holder, owner, current, next }: SessionRecord): Uint8Array {
-	const bytes = Buffer.alloc(LENGTH);
+	// From Node's pool: all of it is written.
+	const bytes = Buffer.allocUnsafe(LENGTH);
 	bytes[0] = VERSION;
 	bytes.writeUInt32BE(generation >>> 0, 1);
 	bytes.write(holder, HOLDER_AT, HOLDER_BYTES, "base64url");

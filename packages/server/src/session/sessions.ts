@@ -43,8 +43,8 @@ export type Resumed =
 
 interface Held {
 	readonly holder: Holder;
-	record: SessionRecord;
-	/** `record` as it is stored, or would be. */
+	readonly generation: number;
+	/** The record as it is stored, or would be. There are many of these: nothing that stands in it is kept beside it. */
 	bytes: Uint8Array;
 	/** Taken up again before anything was counted in it. */
 	stored: boolean;
@@ -147,7 +147,7 @@ export class Sessions implements BrokerListener {
 		const owner = ownerOf(holder.caller);
 		// Which of the two the client was greeted with does not matter: nobody else has the other.
 		const [current, next] = [owner, undefined].map((each) => digestOf(this.#keys.sign(session, each)));
-		const generation = held?.record.generation ?? 0;
+		const generation = held?.generation ?? 0;
 		const record = { generation, holder: this.#options.instance, owner, current: current!, next: next! };
 		this.#hold(holder, record, true);
 		this.#await(this.#begin(session, this.#held.get(session)!));
@@ -162,9 +162,9 @@ export class Sessions implements BrokerListener {
 		}
 		// Its client came back before its first id arrived here. The one who came back goes on.
 		const other = decodeRecord(present);
-		if (other !== undefined && other.generation < held.record.generation) {
+		if (other !== undefined && other.generation < held.generation) {
 			if (await records.replace(keyOf(session), present, held.bytes, this.#leaseMs)) {
-				this.#tell(session, other.holder, held.record.generation);
+				this.#tell(session, other.holder, held.generation);
 				return;
 			}
 		}
@@ -239,7 +239,8 @@ export class Sessions implements BrokerListener {
 	#hold(holder: Holder, record: SessionRecord, stored: boolean): void {
 		this.#held.delete(holder.session);
 		const renewedMs = this.#options.nowMs();
-		this.#held.set(holder.session, { holder, record, bytes: encodeRecord(record), stored, renewedMs });
+		const { generation } = record;
+		this.#held.set(holder.session, { holder, generation, bytes: encodeRecord(record), stored, renewedMs });
 	}
 
 	#closeHere(session: string): void {
@@ -271,7 +272,7 @@ export class Sessions implements BrokerListener {
 			// Only nodes write here: no client can name the channel.
 			const told = JSON.parse(utf8.decode(data)) as { readonly session: string; readonly generation: number };
 			const held = this.#held.get(told.session);
-			if (held !== undefined && held.record.generation < told.generation) {
+			if (held !== undefined && held.generation < told.generation) {
 				this.#replaced(told.session, held);
 			}
 		}
@@ -285,13 +286,16 @@ export class Sessions implements BrokerListener {
 	/** The connection has become somebody: its session is theirs now. */
 	ownerChanged(holder: Holder): void {
 		const held = this.#held.get(holder.session);
-		const owner = ownerOf(holder.caller);
-		if (held === undefined || held.holder !== holder || sameDigest(held.record.owner, owner)) {
+		if (held === undefined || held.holder !== holder) {
 			return;
 		}
 		const before = held.bytes;
-		held.record = { ...held.record, owner };
-		held.bytes = encodeRecord(held.record);
+		const record = decodeRecord(before);
+		const owner = ownerOf(holder.caller);
+		if (record === undefined || sameDigest(record.owner, owner)) {
+			return;
+		}
+		held.bytes = encodeRecord({ ...record, owner });
 		if (held.stored) {
 			const { records } = this.#options.broker;
 			this.#await(records.replace(keyOf(holder.session), before, held.bytes, this.#leaseMs));
