@@ -106,9 +106,12 @@ export class Log {
 		this.#flushed = offset;
 	}
 
-	/** The budget of the node is exceeded. Not the newest: it may be written to somebody at this moment. */
+	/**
+	 * The budget of the node is exceeded, up to this segment. It has been offered to all, so it may be the newest: a
+	 * hundred thousand channels' newest would be no bound.
+	 */
 	giveUp(segment: Segment): void {
-		while (this.first !== undefined && this.first !== this.last && this.first.to <= segment.to) {
+		while (this.first !== undefined && this.first.to <= segment.to) {
 			this.#dropFirst();
 		}
 	}
@@ -124,6 +127,7 @@ export class Log {
 			this.latest = undefined;
 		}
 		this.first = segment.next;
+		this.last = this.first && this.last;
 		this.tail = segment.to;
 		this.bytes -= segment.bytes;
 		this.#budget.remove(segment);
@@ -153,8 +157,6 @@ export class LogBudget {
 				break;
 			}
 			owner.giveUp(oldest);
-			// Its channel's newest stays where it is, but counts no more: one a channel.
-			this.remove(oldest);
 		}
 	}
 

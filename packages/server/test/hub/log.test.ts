@@ -130,14 +130,27 @@ describe("the last of each key, when the log is cut", () => {
 });
 
 describe("the budget that all logs of a node share", () => {
-	it("lets the oldest go first, whosesoever they are, but never a channel's newest", () => {
+	it("lets the oldest go first, whosesoever they are", () => {
 		const budget = new LogBudget(20 * KIB);
 		const [old, busy] = [newLog(budget), newLog(budget)];
 		flushEach(old, range(1, 5), 1_000 * KIB);
 		flushEach(busy, range(1, 100), 1_000 * KIB);
-		expect(offsets(old, old.tail)).toEqual([5]);
+		expect([old.tail, offsets(old, old.tail), old.bytes]).toEqual([5, [], 0]);
 		expect(busy.tail).toBeGreaterThan(80);
 		expect(budget.bytes).toBeLessThanOrEqual(20 * KIB);
+	});
+
+	it("holds for the newest of very many channels together (one laggard in each)", () => {
+		const budget = new LogBudget(20 * KIB);
+		const logs = Array.from({ length: 1_000 }, () => newLog(budget));
+		for (const log of logs) {
+			flushEach(log, range(1, 2), 1_000 * KIB);
+		}
+		const held = logs.reduce((bytes, log) => bytes + log.bytes, 0);
+		expect(held).toBe(budget.bytes);
+		expect(held).toBeLessThanOrEqual(20 * KIB);
+		flushEach(logs[0]!, range(3, 4), 1_000 * KIB);
+		expect(offsets(logs[0]!, 2)).toEqual([3, 4]);
 	});
 
 	it("is given back by what is forgotten", () => {
