@@ -1,15 +1,10 @@
 /** B4: what has an id is performed once in its session, whichever node its repeat comes to. */
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createSqliteBroker } from "@tidewire/broker-sqlite";
 import { action, channel, contract } from "@tidewire/contract";
 import { describe, expect, it } from "vitest";
 import { SILENT } from "../../src/observe/log.ts";
 import type { ServerOptions } from "../../src/options.ts";
-import { createServer } from "../../src/server.ts";
-import { afterwards, OPEN, type Running, run } from "../client.ts";
+import { OPEN, type Running } from "../client.ts";
 import { twoNodes } from "../cluster.ts";
 import { comesBack, cut, greeted } from "./greeted.ts";
 
@@ -212,42 +207,5 @@ describe("a publish that names the one before it", () => {
 		expect(await client.ask(second)).toMatchObject({ error: { code: "conflict", retryable: true } });
 		await client.ask({ id: 1, action: "publish", channel: "doc", data: { a: 1 } });
 		expect(await client.ask(second)).toMatchObject({ position: expect.stringMatching(/:2$/) });
-	});
-});
-
-describe("two servers, one after the other, on one SQLite file", () => {
-	it("know the session, its publishes and its calls", async () => {
-		const folder = mkdtempSync(join(tmpdir(), "tidewire-session-"));
-		afterwards(() => rmSync(folder, { recursive: true, force: true }));
-		const { actions, calls } = counted();
-		const start = (): Promise<Running> =>
-			run(
-				createServer(
-					declared as never,
-					{
-						authenticate: ({ token }) => ({ id: token ?? "nobody" }),
-						may: MAY,
-						actions,
-						log: SILENT,
-						broker: createSqliteBroker({ path: join(folder, "channels.db") }),
-					} as ServerOptions,
-				) as unknown as Running["server"],
-			);
-		const before = await start();
-		const ann = await greeted(before);
-		const { position } = await ann.client.ask({ id: 1, action: "publish", channel: "a", data: 1 });
-		const reply = await ann.client.ask({ id: 2, action: "order" });
-		const quiet = await greeted(before);
-		await before.server.close();
-		const after = await start();
-		const back = await comesBack(after, ann.token);
-		expect(back.reply).toMatchObject({ session: ann.session, resumed: true });
-		expect(await back.client.ask({ id: 1, action: "publish", channel: "a", data: 1 })).toMatchObject({ position });
-		expect(await back.client.ask({ id: 2, action: "order" })).toEqual(reply);
-		const late = { id: 3, action: "publish", channel: "a", data: 2, after: 1 };
-		expect((await back.client.ask(late)).position).toMatch(/:2$/);
-		expect(calls.order).toBe(1);
-		// Nothing was counted in this one, and its token is good all the same.
-		expect((await comesBack(after, quiet.token)).reply).toMatchObject({ session: quiet.session, resumed: true });
 	});
 });
