@@ -7,6 +7,7 @@
  * starved. Replies and channels with few subscribers go before the crowds, which are never held up wholly.
  */
 import { type Channel, framesFor } from "./channel.ts";
+import type { DeflateContext } from "./deflate-context.ts";
 import { Pending } from "./pending.ts";
 import type { Subscriber, Subscription } from "./subscription.ts";
 
@@ -43,6 +44,8 @@ export class Flush {
 	#fallen: Subscription[] = [];
 	/** By the index of an encoding: subscribers of different encodings never share a list, and take turns in a channel. */
 	#roots: (Pending | undefined)[] = [];
+	/** The same by the contexts in which subscribers' lists begin: each has frames of its own. */
+	#contextRoots = new Map<DeflateContext, Pending>();
 
 	constructor(care: LaggardCare, nowMs: () => number, monotonicMs: () => number = () => performance.now()) {
 		this.#care = care;
@@ -90,6 +93,7 @@ export class Flush {
 		const walked = this.#walk(deadlineMs);
 		const written = this.#writeAll(deadlineMs, this.#nowMs());
 		this.#roots = [];
+		this.#contextRoots.clear();
 		if (!walked || !written) {
 			this.#schedule();
 			return;
@@ -248,9 +252,7 @@ export class Flush {
 	#gather(subscriber: Subscriber, nowMs: number): Uint8Array | undefined {
 		const last = subscriber.moved!;
 		subscriber.moved = undefined;
-		const { index } = subscriber.encoding;
-		this.#roots[index] ??= Pending.root();
-		const root = this.#roots[index];
+		const root = this.#rootOf(subscriber);
 		let pending = root;
 		let subscription: Subscription;
 		let next = last.next!;
@@ -283,5 +285,18 @@ export class Flush {
 			channel.enter(subscription, "live");
 		} while (subscription !== last);
 		return pending === root ? undefined : pending.bytes();
+	}
+
+	#rootOf({ encoding, context }: Subscriber): Pending {
+		if (context === undefined) {
+			this.#roots[encoding.index] ??= Pending.root();
+			return this.#roots[encoding.index]!;
+		}
+		let root = this.#contextRoots.get(context);
+		if (root === undefined) {
+			root = Pending.root();
+			this.#contextRoots.set(context, root);
+		}
+		return root;
 	}
 }

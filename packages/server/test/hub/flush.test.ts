@@ -1,6 +1,7 @@
 import type { Entry } from "@tidewire/broker";
 import { describe, expect, it } from "vitest";
 import { Channel } from "../../src/hub/channel.ts";
+import { DeflateContext, DeflateContexts } from "../../src/hub/deflate-context.ts";
 import { Flush } from "../../src/hub/flush.ts";
 import { LogBudget } from "../../src/hub/log.ts";
 import { Subscription } from "../../src/hub/subscription.ts";
@@ -116,6 +117,30 @@ describe("one flush a turn", () => {
 			world.join(subscriber, a);
 			world.join(subscriber, b);
 		}
+		world.append(a, "1");
+		world.append(b, "2");
+		await turn();
+		expect(new Set(subscribers.map(({ writes }) => writes[0])).size).toBe(2);
+	});
+
+	it("shares per deflate context, also where subscribers in two contexts take turns in two channels", async () => {
+		const world = new World();
+		const [a, b] = [world.channel("a"), world.channel("b")];
+		const contexts = new DeflateContexts(world.encoding, {
+			// Frames here are lines, not what is compressed.
+			engine: { deflate: (payload) => payload, inflate: () => "invalid" },
+			windowBits: 15,
+			threshold: 1,
+			maxBytes: 1_000,
+		});
+		const starts = [contexts.first, new DeflateContext(contexts, [])];
+		const subscribers = Array.from({ length: 10 }, (_, index) => {
+			const subscriber = world.subscriber();
+			subscriber.context = starts[index % 2];
+			world.join(subscriber, a);
+			world.join(subscriber, b);
+			return subscriber;
+		});
 		world.append(a, "1");
 		world.append(b, "2");
 		await turn();
