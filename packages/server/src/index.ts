@@ -16,6 +16,7 @@ export {
 	type RouteOptions,
 	type ServerOptions,
 } from "./options.ts";
+export type { PresenceListing, PresenceListOptions, PresenceMember } from "./presence-listing.ts";
 export type {
 	BroadcastExtras,
 	Destination,

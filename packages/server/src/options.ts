@@ -41,6 +41,10 @@ export interface Limits {
 	readonly maxLogBytes?: number;
 	/** The same of all channels together; the oldest go first. Default 64 MiB. */
 	readonly maxLogsBytes?: number;
+	/** Bytes of a presence member's data, as JSON. All who watch get it with each change. Default 1,024. */
+	readonly maxPresenceBytes?: number;
+	/** Members of one channel, unless the contract says otherwise; every node with one of them holds all. Default 100,000. */
+	readonly maxPresenceMembers?: number;
 	/** The longest range of one `history` reply, in messages. Default 1,000. */
 	readonly maxHistoryPage?: number;
 }
@@ -82,6 +86,11 @@ export interface RouteOptions {
 	readonly channels?: readonly string[];
 	/** Where a plain client's messages without `action` are published, such as `"chat:{room}"`. Default: nowhere. */
 	readonly publish?: string;
+	/**
+	 * `"plain"`: a plain client enters the presence of these channels, and is told of others in bare words,
+	 * `{"type":"user_joined","user":"bob"}` and `user_left`. Default: no presence.
+	 */
+	readonly presence?: "plain";
 }
 
 interface CommonOptions<C extends Contract, U extends User> {
@@ -119,6 +128,11 @@ interface CommonOptions<C extends Contract, U extends User> {
 	readonly compression?: boolean | Compression;
 	/** For how long a repeated message is recognised, in milliseconds. Default 300,000. */
 	readonly windowMs?: number;
+	/**
+	 * For how long a presence member stays whose connection is lost, or whose node is, in milliseconds. Raise it for clients
+	 * that come back slowly; who is gone is seen for as long. The node's lease is renewed three times in it. Default 15,000.
+	 */
+	readonly presenceGraceMs?: number;
 	/** Default: warnings and errors to the console (stderr), one line each. `SILENT` says nothing. */
 	readonly log?: Log;
 	/** This node's name, in `hello`. Default: random. */
@@ -149,6 +163,7 @@ const OPTIONS: Readonly<Record<keyof CommonOptions<Contract, User> | "actions", 
 	durable: true,
 	compression: true,
 	windowMs: true,
+	presenceGraceMs: true,
 	log: true,
 	node: true,
 	nowMs: true,
@@ -168,6 +183,8 @@ const DEFAULT_LIMITS: Required<Limits> = {
 	handshakeTimeoutMs: 10_000,
 	maxLogBytes: 1024 * 1024,
 	maxLogsBytes: 64 * 1024 * 1024,
+	maxPresenceBytes: 1_024,
+	maxPresenceMembers: 100_000,
 	maxHistoryPage: 1_000,
 };
 
@@ -189,6 +206,7 @@ export type ResolvedOptions = Omit<CommonOptions<Contract, User>, Resolved> & {
 	readonly dev: boolean;
 	readonly allowedOrigins: "*" | readonly string[];
 	readonly windowMs: number;
+	readonly presenceGraceMs: number;
 	readonly log: Log;
 	readonly nowMs: () => number;
 };
@@ -234,13 +252,15 @@ export function resolveOptions(options: ServerOptions, contract: Contract): Reso
 		dev: options.dev ?? false,
 		allowedOrigins: options.allowedOrigins ?? [],
 		windowMs: options.windowMs ?? 300_000,
+		presenceGraceMs: options.presenceGraceMs ?? 15_000,
 		log: options.log ?? CONSOLE,
 		nowMs: options.nowMs ?? steadyNow,
 		limits: { ...DEFAULT_LIMITS, ...options.limits },
 		heartbeat: { ...DEFAULT_HEARTBEAT, ...options.heartbeat },
 		durable: { ...DEFAULT_DURABLE, ...options.durable },
 	};
-	for (const group of [resolved.limits, resolved.heartbeat, resolved.durable, { windowMs: resolved.windowMs }]) {
+	const { windowMs, presenceGraceMs } = resolved;
+	for (const group of [resolved.limits, resolved.heartbeat, resolved.durable, { windowMs, presenceGraceMs }]) {
 		for (const [name, value] of Object.entries(group)) {
 			if (typeof value !== "number" || !(value > 0)) {
 				throw new ServerError("bad_option", `${name} is ${String(value)}, but must be a positive number`);

@@ -16,17 +16,11 @@ import type { Start } from "../hub/start.ts";
 import type { Subscription } from "../hub/subscription.ts";
 import type { TidewireNode } from "../node.ts";
 import { Refusal } from "../refusal.ts";
+import { withPresence } from "./presence.ts";
 import { brokerRefusal } from "./publish.ts";
 import { enterDurably } from "./subscribe-durable.ts";
 
-const NOT_YET = ["presence"] as const;
-
 export async function subscribe(node: TidewireNode, connection: Connection, message: SubscribeMessage): Promise<void> {
-	for (const field of NOT_YET) {
-		if (message[field] !== undefined) {
-			throw new Refusal("bad_request", `this server does not know the field "${field}" of subscribe yet`);
-		}
-	}
 	const { id, targets, many } = message;
 	const rows = await Promise.all(targets.map((target) => row(node, connection, message, target)));
 	if (connection.closed) {
@@ -73,13 +67,12 @@ async function row(
 ): Promise<Accepted | Refused> {
 	const { channel } = target;
 	try {
-		if (message.durable !== undefined) {
-			const first = rewindStart(node, message.rewind);
-			return await enterDurably(node, connection, message, target, first, (start, found) =>
-				join(node, connection, target, start, "catch-up", found),
+		if (message.presence !== undefined) {
+			return await withPresence(node, connection, channel, message.presence, () =>
+				enter(node, connection, message, target),
 			);
 		}
-		return await join(node, connection, target, startOf(node, message, target), message.policy);
+		return await enter(node, connection, message, target);
 	} catch (error) {
 		const cause = brokerRefusal(error);
 		if (cause instanceof Refusal) {
@@ -88,6 +81,21 @@ async function row(
 		node.options.log.error("a channel could not be subscribed to", { cause, channel });
 		return { channel, refusal: new Refusal("internal", "the server could not perform this") };
 	}
+}
+
+async function enter(
+	node: TidewireNode,
+	connection: Connection,
+	message: SubscribeMessage,
+	target: SubscribeTarget,
+): Promise<Accepted> {
+	if (message.durable !== undefined) {
+		const first = rewindStart(node, message.rewind);
+		return await enterDurably(node, connection, message, target, first, (start, found) =>
+			join(node, connection, target, start, "catch-up", found),
+		);
+	}
+	return await join(node, connection, target, startOf(node, message, target), message.policy);
 }
 
 /**

@@ -12,6 +12,7 @@ export function unsubscribe(
 	const subscription = node.hub.find(connection, channel);
 	if (subscription !== undefined) {
 		node.hub.leave(subscription);
+		node.presence.leave(connection, channel);
 	}
 	if (id !== undefined) {
 		// Not subscribed is what was asked for, so it is no error.

@@ -32,6 +32,7 @@ export class FakeConnection implements Subscriber {
 	context: DeflateContext | undefined;
 	blocked = false;
 	closed = false;
+	readonly unwritten = 0;
 	bytes = 0;
 	#frames: Uint8Array[] = [];
 

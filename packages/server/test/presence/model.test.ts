@@ -103,6 +103,8 @@ async function play(steps: readonly Step[]): Promise<void> {
 			{ name: CHANNEL, wireName: CHANNEL, maxMembers: 10 },
 			{},
 			({ members }) => {
+				// The list says it anew.
+				connection.told();
 				watchings.push(
 					new Watching(
 						connection,
