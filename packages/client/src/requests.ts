@@ -10,7 +10,7 @@ import { TidewireError } from "./error.ts";
 import type { Session } from "./machine.ts";
 
 /** Without an answer for so long on a connection that is there, a request is sent again. */
-const RETRY_MS = 5_000;
+export const RETRY_MS = 5_000;
 
 /** The part of the server's window in which we resend: the rest is for the way there. */
 const WINDOW_SHARE = 0.9;
@@ -98,7 +98,8 @@ export function createRequests(maxRequests: number, maxBytes: number): Requests 
 		}
 	}
 
-	const isForgotten = ({ firstAt = 0 }: Request, now: number): boolean => now - firstAt >= windowMs * WINDOW_SHARE;
+	const isForgotten = ({ firstAt }: Request, now: number): boolean =>
+		now - (firstAt ?? now) >= windowMs * WINDOW_SHARE;
 	const dueBy = (at: number): void => {
 		deadline = Math.min(deadline, at);
 	};
@@ -139,13 +140,13 @@ export function createRequests(maxRequests: number, maxBytes: number): Requests 
 			}
 		},
 		connected(resumed, session, now) {
+			({ windowMs } = session);
 			for (const request of all()) {
 				if (!resumed || isForgotten(request, now)) {
 					giveUp(request, "its session is over");
 					request.firstAt = undefined;
 				}
 			}
-			({ windowMs } = session);
 		},
 		deadline: () => deadline,
 		due(now, connected) {

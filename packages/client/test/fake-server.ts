@@ -7,14 +7,18 @@ interface Log {
 	readonly entries: { readonly offset: number; readonly data: unknown }[];
 }
 
+const WINDOW_MS = 300_000;
+
 export class FakeServer {
 	readonly #world: FakeWorld;
 	readonly #logs = new Map<string, Log>();
 	readonly #subscribed = new Map<FakeSocket, Set<string>>();
 	/** Resume token → session. */
 	readonly sessions = new Map<string, string>();
-	/** Session and id → what was answered: performed once. */
-	readonly #performed = new Map<string, Record<string, unknown>>();
+	/** Session, action, channel and id → what was answered, and when: performed once. */
+	readonly #performed = new Map<string, { readonly reply: Record<string, unknown>; readonly at: number }>();
+	/** When a session was last heard of. */
+	readonly #seen = new Map<string, number>();
 	/** Every publish and call that was carried out. */
 	readonly carriedOut: Sent[] = [];
 	heartbeat = 30;
@@ -22,11 +26,15 @@ export class FakeServer {
 	mute = false;
 	/** Actions that it does not answer. */
 	readonly deaf = new Set<string>();
+	/** It does what it is asked, and its answers are lost. */
+	losesReplies = false;
+	/** So many publishes to come are refused for the moment. */
+	refusing = 0;
 	#tokens = 0;
 
 	constructor(world: FakeWorld) {
 		this.#world = world;
-		world.onSocket = (socket) => this.#connected(socket);
+		world.onSocket = (socket) => this.accept(socket);
 	}
 
 	log(channel: string): Log {
@@ -59,7 +67,8 @@ export class FakeServer {
 		return this.#subscribed.get(this.#world.socket)?.has(channel) ?? false;
 	}
 
-	#connected(socket: FakeSocket): void {
+	/** A client has connected. */
+	accept(socket: FakeSocket): void {
 		if (socket.readyState !== 0) {
 			return;
 		}
@@ -88,12 +97,15 @@ export class FakeServer {
 			return;
 		}
 		const { id: ack, action } = message;
+		this.#seen.set(state.session.session, this.#world.time);
 		switch (action) {
 			case "auth":
 				socket.say({ ack, user: message.token });
 				break;
 			case "resume": {
-				const session = this.sessions.get(String(message.token));
+				const named = this.sessions.get(String(message.token));
+				const isThere = named !== undefined && this.#world.time - (this.#seen.get(named) ?? 0) < WINDOW_MS;
+				const session = isThere ? named : undefined;
 				if (session !== undefined) {
 					state.session = this.#newSession(session);
 				}
@@ -119,17 +131,30 @@ export class FakeServer {
 				socket.say({ ack });
 				break;
 			default: {
-				const key = `${state.session.session} ${JSON.stringify(ack)}`;
-				let reply = this.#performed.get(key);
+				const { channel, after } = message;
+				const key = (id: unknown): string => JSON.stringify([state.session.session, action, channel, id]);
+				const known = this.#performed.get(key(ack));
+				let reply = known && this.#world.time - known.at < WINDOW_MS ? known.reply : undefined;
+				if (reply === undefined && action === "publish" && this.refusing > 0) {
+					this.refusing -= 1;
+					socket.say({ ack, error: { code: "rate_limited", message: "slowly", retryable: true, retryAfter: 2 } });
+					return;
+				}
+				if (reply === undefined && after !== undefined && !this.#performed.has(key(after))) {
+					socket.say({ ack, error: { code: "conflict", message: "not after that", retryable: true } });
+					return;
+				}
 				if (reply === undefined) {
 					this.carriedOut.push(message);
 					reply = { ack, data: message.input };
 					if (action === "publish") {
-						const channel = String(message.channel);
-						const offset = this.publish(channel, message.data ?? null);
-						reply = { ack, position: `${this.log(channel).epoch}:${offset}` };
+						const offset = this.publish(String(channel), message.data ?? null);
+						reply = { ack, position: `${this.log(String(channel)).epoch}:${offset}` };
 					}
-					this.#performed.set(key, reply);
+					this.#performed.set(key(ack), { reply, at: this.#world.time });
+				}
+				if (this.losesReplies) {
+					return;
 				}
 				socket.say(reply);
 			}
