@@ -95,6 +95,11 @@ const ACCEPTED: readonly (readonly [string, object, object])[] = [
 		{ type: "history", channel: "c", since: "e:1", limit: 10, reverse: true },
 	],
 	["presence", { action: "presence", channel: "c" }, { type: "presence", channel: "c" }],
+	[
+		"a page of presence",
+		{ action: "presence", channel: "c", after: "s1", limit: 10 },
+		{ type: "presence", channel: "c", after: "s1", limit: 10 },
+	],
 	["presence update", { action: "presence", channel: "c", data: null }, { type: "presence", channel: "c", data: null }],
 	[
 		"received",
@@ -142,6 +147,7 @@ test.each<[object, string]>([
 	[{ ...subscribe, ...c, rewind: -1 }, '`rewind` is -1, it must be a count of messages or a duration such as "2m"'],
 	[{ ...subscribe, ...c, rewind: 1.5 }, "`rewind` is 1.5"],
 	[{ ...subscribe, ...c, rewind: "2" }, '`rewind` is "2"'],
+	[{ action: "presence", ...c, limit: 0 }, "`limit` is 0"],
 	[{ ...subscribe, ...c, presence: 1 }, "`presence` is 1, it must be true, false or an object"],
 	[{ ...subscribe, ...c, presence: { enter: "yes" } }, '`enter` is "yes", it must be true or false'],
 	[{ ...subscribe, ...c, policy: "constructor" }, '`policy` is "constructor", it must be "catch-up"'],

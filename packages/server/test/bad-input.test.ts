@@ -100,7 +100,6 @@ describe("messages that are none are answered, and the connection goes on", () =
 		["a token of 1 MB", { action: "auth", token: "x".repeat(60_000) }, "bad_request"],
 		["101 channels", { action: "subscribe", channels: manyChannels(101) }, "bad_request"],
 		["a limit of nothing", { action: "history", channel: "a", limit: 0 }, "bad_request"],
-		["presence, which is not done yet", { action: "presence", channel: "a" }, "not_found"],
 	])("%s", async (_, message, code) => {
 		const client = await enveloped(`${running.url}/connect`);
 		expect(await client.ask(message)).toMatchObject({ error: { code, message: expect.any(String) } });

@@ -4,17 +4,16 @@
  * who watch, `ledger.ts` how to other nodes. Who may do what is not its business.
  */
 import type { Broker } from "@tidewire/broker";
-import type { CloseReason } from "@tidewire/protocol";
-import { CLOSE_REASONS } from "@tidewire/protocol";
+import { CLOSE_REASONS, type CloseReason } from "@tidewire/protocol";
 import type { BrokerEar } from "../broker-ear.ts";
-import { Wheel } from "../connection/wheel.ts";
 import type { Subscriber } from "../hub/subscription.ts";
 import type { Log } from "../observe/log.ts";
 import { Refusal } from "../refusal.ts";
-import { Ledger, RECORD_TTL_MS } from "./ledger.ts";
-import type { Member, Row } from "./member.ts";
+import { Claims, TICK_MS } from "./claims.ts";
+import { Ledger } from "./ledger.ts";
+import type { Member } from "./member.ts";
 import { NodeLease } from "./node-lease.ts";
-import { Claim, type PresenceChannel, type Room, type Seat } from "./room.ts";
+import type { PresenceChannel, Room, Seat } from "./room.ts";
 import { Rooms } from "./rooms.ts";
 
 export interface PresenceOptions {
@@ -63,8 +62,6 @@ export interface Listing {
 
 export const MAX_PAGE = 1_000;
 const MAX_PAGE_BYTES = 256 * 1024;
-const TICK_MS = 1_000;
-const WHEEL_SLOTS = 64;
 /** How often a room's records are read again; of many that are due, no more at a tick than it takes in half that time. */
 const READ_EVERY_MS = 60_000;
 const READ_ALL_TICKS = 30;
@@ -77,11 +74,9 @@ export class Presence {
 	readonly #lease: NodeLease;
 	readonly #ledger: Ledger;
 	readonly #rooms: Rooms;
-	readonly #wheel: Wheel<Claim>;
+	readonly #claims: Claims;
 	readonly #seats = new Map<Subscriber, Seat[]>();
 	readonly #retry = new Set<Room>();
-	#claims = 0;
-	#refreshes = 0;
 	#cancelTick: (() => void) | undefined;
 	#warnedMs = Number.NEGATIVE_INFINITY;
 	#stopped = false;
@@ -96,15 +91,22 @@ export class Presence {
 			nowMs,
 			lost: () => this.#reassert(),
 		});
+		this.#claims = new Claims({
+			lease: this.#lease,
+			nowMs,
+			mark: (claim) => this.#ledger.mark(claim),
+			changed: (room) => this.#changed(room),
+			freed: (room) => this.#rooms.closeIfUnused(room, nowMs()),
+		});
 		this.#ledger = new Ledger({
 			broker,
 			lease: this.#lease,
 			nowMs,
 			after,
 			failed,
-			ended: (claim) => this.#forget(claim),
-			overtaken: (claim, by) => this.#overtake(claim, by),
-			corrected: (claim) => this.#show(claim),
+			ended: (claim) => this.#claims.forget(claim),
+			overtaken: (claim, by) => this.#claims.overtake(claim, by),
+			corrected: (claim) => this.#claims.show(claim),
 			settled: (room) => this.#rooms.closeIfUnused(room, this.#options.nowMs()),
 		});
 		this.#rooms = new Rooms({
@@ -113,16 +115,15 @@ export class Presence {
 			lease: this.#lease,
 			nowMs,
 			changed: (room) => this.#changed(room),
-			missing: (claim) => this.#restore(claim),
-			overtaken: (claim, by) => this.#overtake(claim, by),
+			missing: (claim) => this.#claims.restore(claim),
+			overtaken: (claim, by) => this.#claims.overtake(claim, by),
 			failed,
 		});
-		this.#wheel = new Wheel(TICK_MS, WHEEL_SLOTS, nowMs());
 	}
 
 	/** How many members this node answers for. */
 	get size(): number {
-		return this.#claims;
+		return this.#claims.size;
 	}
 
 	/**
@@ -145,7 +146,7 @@ export class Presence {
 			if (part.enter) {
 				this.#enter(seat, part);
 			} else {
-				this.#release(seat);
+				this.#claims.release(seat, true);
 			}
 			if (!part.watch) {
 				this.#unwatch(seat);
@@ -170,7 +171,7 @@ export class Presence {
 		} else {
 			this.#seats.set(subscriber, left);
 		}
-		this.#vacate(seat, 0);
+		this.#vacate(seat);
 	}
 
 	/**
@@ -187,7 +188,7 @@ export class Presence {
 		const comesBack = why === undefined || CLOSE_REASONS[why].reconnect;
 		const left = why === "heartbeat_lost" ? graceMs - silenceMs : graceMs;
 		for (const seat of seats) {
-			this.#vacate(seat, comesBack ? Math.max(left, 0) : 0);
+			this.#vacate(seat, comesBack ? left : undefined);
 		}
 	}
 
@@ -207,7 +208,7 @@ export class Presence {
 		if (seat === undefined || member === undefined) {
 			return false;
 		}
-		this.#claim(seat, { ...member, data });
+		this.#claims.claim(seat, { ...member, data });
 		return true;
 	}
 
@@ -242,7 +243,7 @@ export class Presence {
 		this.#cancelTick?.();
 		try {
 			await this.#ledger.finish();
-			if (this.#claims > 0) {
+			if (this.#claims.size > 0) {
 				await this.#lease.renew();
 			}
 		} catch (cause) {
@@ -273,31 +274,17 @@ export class Presence {
 		return seat;
 	}
 
-	#vacate(seat: Seat, graceMs: number): void {
-		const { room, claim } = seat;
+	/** `graceMs` undefined: it has said that it leaves. */
+	#vacate(seat: Seat, graceMs?: number): void {
+		const { room } = seat;
 		this.#unwatch(seat);
 		room.seats--;
-		if (claim === undefined || graceMs <= 0) {
-			this.#release(seat);
+		if (graceMs === undefined) {
+			this.#claims.release(seat, true);
 		} else {
-			claim.seat = undefined;
-			seat.claim = undefined;
-			this.#wheel.set(claim, this.#options.nowMs() + graceMs);
+			this.#claims.detach(seat, graceMs);
 		}
 		this.#rooms.closeIfUnused(room, this.#options.nowMs());
-	}
-
-	/** It is no member any more, now or later. */
-	#release(seat: Seat): void {
-		const { room, claim, overtaken } = seat;
-		if (overtaken !== undefined && room.overtaken.get(overtaken.id) === seat) {
-			room.overtaken.delete(overtaken.id);
-		}
-		seat.overtaken = undefined;
-		if (claim !== undefined) {
-			claim.said = true;
-			this.#leave(claim);
-		}
 	}
 
 	#unwatch(seat: Seat): void {
@@ -315,104 +302,13 @@ export class Presence {
 			return;
 		}
 		const sinceMs = known?.sinceMs ?? Math.floor(this.#options.nowMs());
-		this.#claim(seat, { id, user, data: data ?? known?.data, sinceMs });
-	}
-
-	/** Even where a member looks as before, it is written: another node may have had it in between. */
-	#claim(seat: Seat, member: Member): void {
-		const { room } = seat;
-		const known = room.roster.get(member.id);
-		const stamp = Math.max((known?.stamp ?? 0) + 1, Math.floor(this.#options.nowMs()));
-		const { id, user, data, sinceMs } = member;
-		const row: Row = { id, user, data, sinceMs, owner: this.#lease.owner, stamp };
-		let claim = room.claims.get(id);
-		if (claim === undefined) {
-			claim = new Claim(room, row, known);
-			room.claims.set(id, claim);
-			this.#claims++;
-		}
-		room.overtaken.delete(id);
-		seat.overtaken = undefined;
-		claim.row = row;
-		claim.leaving = false;
-		claim.said = false;
-		if (claim.seat !== undefined) {
-			claim.seat.claim = undefined;
-		}
-		claim.seat = seat;
-		seat.claim = claim;
-		this.#refreshLater(claim);
-		this.#show(claim);
-		this.#ledger.mark(claim);
-	}
-
-	#leave(claim: Claim): void {
-		if (claim.seat !== undefined) {
-			claim.seat.claim = undefined;
-			claim.seat = undefined;
-		}
-		claim.leaving = true;
-		this.#wheel.remove(claim);
-		claim.room.roster.remove(claim.row.id);
-		this.#changed(claim.room);
-		this.#ledger.mark(claim);
-	}
-
-	/** This node does not answer for it any more: it has left, or is with another node. */
-	#forget(claim: Claim): void {
-		const { room, seat } = claim;
-		this.#wheel.remove(claim);
-		room.dirty.delete(claim);
-		if (room.claims.get(claim.row.id) === claim) {
-			room.claims.delete(claim.row.id);
-			this.#claims--;
-		}
-		if (seat !== undefined) {
-			seat.claim = undefined;
-			claim.seat = undefined;
-		}
-		this.#rooms.closeIfUnused(room, this.#options.nowMs());
-	}
-
-	/**
-	 * Another node has the session. Where its connection here lives on, that may have been the later one after all: it is
-	 * the member again if the other fails.
-	 */
-	#overtake(claim: Claim, by: Row): void {
-		const { room, seat, row } = claim;
-		this.#forget(claim);
-		room.roster.put(by);
-		this.#lease.seen(by.owner);
-		if (seat !== undefined) {
-			seat.overtaken = row;
-			room.overtaken.set(row.id, seat);
-		}
-		this.#changed(room);
-	}
-
-	#show({ room, row, leaving }: Claim): void {
-		if (!leaving) {
-			room.roster.put(row);
-			this.#changed(room);
-		}
-	}
-
-	#refreshLater(claim: Claim): void {
-		// Spread, so that those who came together are not written together.
-		const part = 0.5 + (this.#refreshes++ % 256) / 1_024;
-		this.#wheel.set(claim, this.#options.nowMs() + RECORD_TTL_MS * part);
-	}
-
-	/** Others may have been told that it left: they are told anew. */
-	#restore(claim: Claim): void {
-		claim.told = undefined;
-		this.#ledger.mark(claim);
+		this.#claims.claim(seat, { id, user, data: data ?? known?.data, sinceMs });
 	}
 
 	#reassert(): void {
 		for (const room of this.#rooms) {
 			for (const claim of room.claims.values()) {
-				this.#restore(claim);
+				this.#claims.restore(claim);
 			}
 		}
 	}
@@ -420,11 +316,7 @@ export class Presence {
 	// Telling.
 
 	#changed(room: Room): void {
-		for (const [id, seat] of room.overtaken) {
-			if (room.roster.get(id) === undefined && seat.overtaken !== undefined) {
-				this.#claim(seat, seat.overtaken);
-			}
-		}
+		this.#claims.revive(room);
 		if (!room.tellDue && !this.#stopped) {
 			room.tellDue = true;
 			// What happens in one turn is told as one.
@@ -446,14 +338,7 @@ export class Presence {
 	readonly #tick = (): void => {
 		this.#cancelTick = undefined;
 		const nowMs = this.#options.nowMs();
-		for (const claim of this.#wheel.advance(nowMs)) {
-			if (claim.seat === undefined) {
-				this.#leave(claim);
-			} else {
-				this.#refreshLater(claim);
-				this.#ledger.mark(claim);
-			}
-		}
+		this.#claims.tick(nowMs);
 		for (const room of this.#retry) {
 			this.#retry.delete(room);
 			this.#ledger.write(room);
@@ -476,7 +361,7 @@ export class Presence {
 	/** Renews this node's lease, and looks after those of the others. Never rejects. */
 	async #watchNodes(): Promise<void> {
 		try {
-			if (this.#claims > 0 && this.#lease.due) {
+			if (this.#claims.size > 0 && this.#lease.due) {
 				await this.#lease.renew();
 			}
 			if (!this.#lease.alone) {

@@ -153,6 +153,42 @@ describe("a lost connection", () => {
 	});
 });
 
+describe("a session that two nodes claim", () => {
+	it("is the later one's: what the other writes too late throws nobody out", async () => {
+		const { world, here, there, watcher } = await twoNodes();
+		const [old, present] = [new FakeConnection("bob"), new FakeConnection("bob")];
+		await here.join(new FakeConnection("ann"), { enter: false });
+		here.cut = true;
+		await here.join(old);
+		await there.join(present);
+		here.presence.ended(old, undefined);
+		await world.pass(2_000);
+		here.cut = false;
+		await world.pass(3 * GRACE_MS);
+		expect(watcher.heard()).toEqual(["join bob"]);
+		expect(await here.members()).toEqual(["bob"]);
+	});
+
+	it("is the living one's, when the one that took it over fails; unless it has said goodbye", async () => {
+		const { world, here, there, watcher } = await twoNodes();
+		await here.join(new FakeConnection("bob"));
+		await world.pass(TOLD_MS);
+		const other = new FakeConnection("bob");
+		await there.join(other);
+		await world.pass(TOLD_MS);
+		there.presence.ended(other, undefined);
+		await world.pass(2 * GRACE_MS);
+		expect(await there.members()).toEqual(["bob"]);
+		expect(watcher.heard()[0]).toBe("join bob");
+		const last = new FakeConnection("bob");
+		await there.join(last);
+		await world.pass(TOLD_MS);
+		there.presence.ended(last, "normal");
+		await world.pass(TOLD_MS);
+		expect(await here.members()).toEqual([]);
+	});
+});
+
 describe("a node", () => {
 	it("that dies takes its members with it, a grace after its last sign of life", async () => {
 		const { world, here, watcher } = await twoNodes();
