@@ -8,6 +8,7 @@ import { heartbeat } from "./heartbeat.ts";
 import { latency } from "./latency.ts";
 import { manyChannels } from "./many-channels.ts";
 import { memory } from "./memory.ts";
+import { recovery } from "./recovery.ts";
 import { scale } from "./scale.ts";
 import { stalled } from "./stalled.ts";
 
@@ -21,5 +22,6 @@ export const SUBJECTS: readonly Subject[] = [
 	manyChannels,
 	scale,
 	stalled,
+	recovery,
 	heartbeat,
 ];
