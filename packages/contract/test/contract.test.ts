@@ -36,6 +36,14 @@ describe("a contract", () => {
 		});
 	});
 
+	it("says who may be how many in a channel's presence, and what they may say of themselves", () => {
+		const data = z.object({ typing: z.boolean() });
+		expect(channel({ presence: { data, maxMembers: 50 } }).presence).toEqual({ data, maxMembers: 50 });
+		expect(channel().presence).toBeUndefined();
+		expect(() => channel({ presence: { maxMembers: 0 } })).toThrow(/presence\.maxMembers is 0/);
+		expect(() => channel({ presence: { data: {} as never } })).toThrow(/presence\.data is no Standard Schema/);
+	});
+
 	it("makes a state channel where it is asked to: 256 KiB, 10,000 keys, merged for those who are slow", () => {
 		const limits = { maxBytes: 262_144, maxKeys: 10_000 };
 		expect(channel({ state: true })).toMatchObject({ state: limits, slow: "conflate" });
