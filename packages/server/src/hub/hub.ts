@@ -65,10 +65,9 @@ export class Hub implements BrokerListener, LaggardCare {
 		this.#budget = new LogBudget(options.maxLogsBytes);
 		this.flush = new Flush(this, options.nowMs);
 		this.#catchUp = new CatchUp(broker, options.nowMs, options.unserved);
-		this.#positionCheck = new PositionCheck(broker, this.#channels, (channel, head) => {
-			channel.missed(head);
-			this.flush.channel(channel);
-		});
+		this.#positionCheck = new PositionCheck(broker, this.#channels, (channel, position) =>
+			this.#goOnAt(channel, position),
+		);
 	}
 
 	/** Looks whether the broker told this node everything, a few channels at a time. To be called about once a second. */
@@ -97,6 +96,28 @@ export class Hub implements BrokerListener, LaggardCare {
 		const channel = this.#channels.get(name);
 		if (channel !== undefined && channel.epoch !== position.epoch) {
 			this.#moveTo(channel, position);
+		}
+	}
+
+	/** The broker's log is at a position that this node was not told of. */
+	#goOnAt(channel: Channel, position: Position): void {
+		if (channel.epoch !== position.epoch) {
+			this.#moveTo(channel, position);
+		} else if (channel.head < position.offset) {
+			channel.missed(position.offset);
+			this.flush.channel(channel);
+		}
+	}
+
+	/** Who comes from another node may know more than this one was told yet: then the broker is asked. */
+	async #hearOf(channel: Channel, { epoch, offset }: Position): Promise<void> {
+		const before = channel.epoch;
+		if (epoch === before && offset <= channel.head) {
+			return;
+		}
+		const page = await this.#broker.read(channel.name, { after: offset, limit: 0 });
+		if (channel.epoch === before) {
+			this.#goOnAt(channel, { epoch: page.epoch, offset: page.head });
 		}
 	}
 
@@ -174,6 +195,9 @@ export class Hub implements BrokerListener, LaggardCare {
 		try {
 			// `opening` settles in order, so that a subscriber joins only once the channel knows where it stands.
 			await channel.opening;
+			if (start.from === "since") {
+				await this.#hearOf(channel, start.position);
+			}
 			let epoch: string;
 			let found: StartOffset;
 			do {

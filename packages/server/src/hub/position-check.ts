@@ -1,9 +1,9 @@
 /**
  * Finds what was lost between the broker and this node: asks the broker where each channel stands, a few at a time, and
- * where it is ahead twice in a row of what this node was told, the channel goes on there, and its subscribers get from
- * the history what they were not told of.
+ * where it is ahead twice in a row of what this node was told, or in another epoch, the channel goes on there, and its
+ * subscribers get from the history what they were not told of, or are told of the reset.
  */
-import type { Broker } from "@tidewire/broker";
+import type { Broker, Position } from "@tidewire/broker";
 import type { Channel } from "./channel.ts";
 
 /** Each channel's turn comes about once in so many rounds. */
@@ -14,17 +14,17 @@ const LEAST = 20;
 export class PositionCheck {
 	readonly #broker: Broker;
 	readonly #channels: ReadonlyMap<string, Channel>;
-	readonly #missed: (channel: Channel, head: number) => void;
+	readonly #missed: (channel: Channel, position: Position) => void;
 	/** Where the broker was ahead at the last round: it may be telling us at this moment. */
-	#suspected = new Map<Channel, number>();
+	#suspected = new Map<Channel, Position>();
 	#left: Iterator<Channel> | undefined;
 	#running = false;
 
-	/** `missed`: the broker's log reaches to `head`, and this node has not been told. */
+	/** `missed`: the broker's log reaches to a position that this node has not been told of. */
 	constructor(
 		broker: Broker,
 		channels: ReadonlyMap<string, Channel>,
-		missed: (channel: Channel, head: number) => void,
+		missed: (channel: Channel, position: Position) => void,
 	) {
 		this.#broker = broker;
 		this.#channels = channels;
@@ -40,8 +40,8 @@ export class PositionCheck {
 		try {
 			const suspected = this.#suspected;
 			this.#suspected = new Map();
-			for (const [channel, head] of suspected) {
-				if (this.#isOpen(channel) && channel.head < head) {
+			for (const [channel, { epoch, offset }] of suspected) {
+				if (this.#isOpen(channel) && (channel.epoch !== epoch || channel.head < offset)) {
 					await this.#ask(channel, true);
 				}
 			}
@@ -64,13 +64,14 @@ export class PositionCheck {
 	async #ask(channel: Channel, again: boolean): Promise<void> {
 		const { epoch, head: told } = channel;
 		const page = await this.#broker.read(channel.name, { after: told, limit: 0 });
-		if (!this.#isOpen(channel) || channel.epoch !== epoch || page.epoch !== epoch || page.head <= channel.head) {
+		if (!this.#isOpen(channel) || channel.epoch !== epoch || (page.epoch === epoch && page.head <= channel.head)) {
 			return;
 		}
+		const position = { epoch: page.epoch, offset: page.head };
 		if (again) {
-			this.#missed(channel, page.head);
+			this.#missed(channel, position);
 		} else {
-			this.#suspected.set(channel, page.head);
+			this.#suspected.set(channel, position);
 		}
 	}
 

@@ -674,6 +674,52 @@ describe("what is lost between the broker and the node", () => {
 		expect(subscriber.received).toEqual(["1=1", "2=2", "3=3"]);
 	});
 
+	it("is found where it was a reset, by asking twice", async () => {
+		const world = new World();
+		const subscriber = world.subscriber();
+		await world.join(subscriber);
+		world.append("1");
+		await quiet();
+		world.broker.restart("a", "e2", false);
+		loseTelling(world, "2");
+		await world.hub.checkPositions();
+		await world.hub.checkPositions();
+		await quiet();
+		expect(subscriber.received).toEqual(["1=1", "reset e2:1"]);
+	});
+
+	it("does not send a client back that was told of it by another node", async () => {
+		const world = new World();
+		const present = world.subscriber();
+		await world.join(present);
+		world.append("1");
+		await quiet();
+		loseTelling(world, "2", "3");
+		const back = world.subscriber();
+		const joined = await world.hub.join(back, "a", SINCE(3), "catch-up");
+		world.hub.begin(joined.subscription);
+		expect(joined).toMatchObject({ recovered: true, position: { epoch: "e1", offset: 3 } });
+		world.append("4");
+		await quiet();
+		expect([present.received, back.received]).toEqual([["1=1", "2=2", "3=3", "4=4"], ["4=4"]]);
+	});
+
+	it("does not send a client back to an epoch that is over", async () => {
+		const world = new World();
+		const present = world.subscriber();
+		await world.join(present);
+		world.append("1");
+		await quiet();
+		world.broker.restart("a", "e2", false);
+		loseTelling(world, "2");
+		const back = world.subscriber();
+		const joined = await world.hub.join(back, "a", SINCE(1, "e2"), "catch-up");
+		world.hub.begin(joined.subscription);
+		expect(joined).toMatchObject({ recovered: true, position: { epoch: "e2", offset: 1 } });
+		await quiet();
+		expect([present.received, back.received]).toEqual([["1=1", "reset e2:1"], []]);
+	});
+
 	it("asks about a bounded number of channels at a time, and about each in the end", async () => {
 		const world = new World();
 		const subscriber = world.subscriber();
