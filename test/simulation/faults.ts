@@ -108,6 +108,11 @@ export class Faults {
 			this.#lasting(() => {
 				broker.away = false;
 			}, forMs);
+		} else if (kind === "deaf" && broker !== undefined) {
+			broker.deaf = true;
+			this.#lasting(() => {
+				broker.deaf = false;
+			}, forMs);
 		} else if (kind === "slow" && broker !== undefined) {
 			broker.delayMs = 200;
 			this.#lasting(() => {

@@ -1,7 +1,7 @@
 /**
  * A node's way to the broker: what it asks arrives later, in order; answers and tellings take their time as well, each
  * in their own order, as over one connection to a store elsewhere. The broker may be away for a while: then calls are
- * refused, and of what is refused some was done. The broker itself is whole throughout.
+ * refused, and of what is refused some was done. Tellings may be lost. The broker itself is whole throughout.
  */
 import {
 	type Broker,
@@ -20,13 +20,7 @@ import {
 } from "@tidewire/broker";
 import type { World } from "./world.ts";
 
-/** How it is between nodes and broker. */
-export interface Weather {
-	/** The longest way there, and back. */
-	readonly latencyMs: number;
-	/** How likely a telling does not arrive. */
-	readonly lostTellings: number;
-}
+const LOST_WHEN_DEAF = 0.7;
 
 /** Tasks in order, each a while after it was given. */
 class Lane {
@@ -51,11 +45,12 @@ export class NodeBroker implements Broker {
 	readonly records: Records;
 	/** Calls are refused while this is set. */
 	away = false;
+	/** Some of what the broker tells is lost while this is set. */
+	deaf = false;
 	/** Everything takes this much longer. */
 	delayMs = 0;
 	readonly #world: World;
 	readonly #inner: Broker;
-	readonly #weather: Weather;
 	readonly #asking: Lane;
 	readonly #answering: Lane;
 	readonly #telling: Lane;
@@ -65,11 +60,11 @@ export class NodeBroker implements Broker {
 	#subscriptions = 0;
 	#alive = true;
 
-	constructor(world: World, owner: string, inner: Broker, weather: Weather) {
+	/** `longestMs`: the longest way there, and back. */
+	constructor(world: World, owner: string, inner: Broker, longestMs: number) {
 		this.#world = world;
 		this.#inner = inner;
-		this.#weather = weather;
-		const latencyMs = (): number => this.delayMs + world.random() * weather.latencyMs;
+		const latencyMs = (): number => this.delayMs + world.random() * longestMs;
 		this.#asking = new Lane(world, owner, latencyMs);
 		this.#answering = new Lane(world, owner, latencyMs);
 		this.#telling = new Lane(world, owner, latencyMs);
@@ -179,7 +174,7 @@ export class NodeBroker implements Broker {
 
 	#tell(channel: string, say: () => void): void {
 		const number = this.#known.get(channel);
-		if (this.#world.random() < this.#weather.lostTellings) {
+		if (this.deaf && this.#world.random() < LOST_WHEN_DEAF) {
 			return;
 		}
 		this.#telling.send(() => {

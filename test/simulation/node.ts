@@ -11,7 +11,7 @@ import type { Contract } from "@tidewire/contract";
 import { createServer, type Log, type ServerOptions, type TidewireServer } from "@tidewire/server";
 import type { Link } from "./link.ts";
 import type { Host } from "./network.ts";
-import { NodeBroker, type Weather } from "./node-broker.ts";
+import { NodeBroker } from "./node-broker.ts";
 import type { World } from "./world.ts";
 
 export interface NodeOptions {
@@ -19,7 +19,8 @@ export interface NodeOptions {
 	readonly server: Pick<ServerOptions, "limits" | "heartbeat" | "windowMs">;
 	/** One more node of the broker's cluster. */
 	readonly broker: () => Broker;
-	readonly weather: Weather;
+	/** The longest way to it, and back. */
+	readonly brokerLatencyMs: number;
 	/** The server says that something went wrong within it. */
 	readonly failed: (cause: unknown) => void;
 }
@@ -51,8 +52,8 @@ export class Node implements Host {
 	}
 
 	#create(owner: string): void {
-		const { contract, server, broker, weather } = this.#options;
-		this.broker = new NodeBroker(this.#world, owner, broker(), weather);
+		const { contract, server, broker, brokerLatencyMs } = this.#options;
+		this.broker = new NodeBroker(this.#world, owner, broker(), brokerLatencyMs);
 		this.#http = new EventEmitter();
 		this.#server = createServer(contract, {
 			...server,

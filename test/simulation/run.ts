@@ -1,5 +1,5 @@
 /**
- * `npm run simulate -- [--seeds N] [--seed N] [--threads N] [--bug NAME] [--lost-tellings P] [--verbose]`: simulates seeds
+ * `npm run simulate -- [--seeds N] [--seed N] [--threads N] [--bug NAME] [--verbose]`: simulates seeds
  * from 1 (or `--seed`) on, prints what was wrong, and exits with 1 if anything was. With `--seed` and no `--seeds`, one; and
  * what happened in it, line by line, where it failed or with `--verbose`.
  */
@@ -16,13 +16,11 @@ const { values } = parseArgs({
 		seed: { type: "string" },
 		threads: { type: "string" },
 		bug: { type: "string" },
-		"lost-tellings": { type: "string" },
 		verbose: { type: "boolean", default: false },
 	},
 });
 const from = number("seed") ?? 1;
 const seeds = number("seeds") ?? (values.seed === undefined ? 1_000 : 1);
-const lostTellings = number("lost-tellings") ?? 0;
 const threads = number("threads");
 const bug = values.bug;
 if (bug !== undefined && !isBug(bug)) {
@@ -32,10 +30,11 @@ if (bug !== undefined && !isBug(bug)) {
 const startedAt = performance.now();
 const failed: Result[] = [];
 let done = 0;
+let known = 0;
 let steps = 0;
 let acknowledged = 0;
 let delivered = 0;
-const work = { bug, scenario: { lostTellings } };
+const work = { bug };
 await runSeeds({
 	...work,
 	from,
@@ -49,13 +48,16 @@ await runSeeds({
 		if (result.wrong.length > 0) {
 			failed.push(result);
 		}
+		known += result.known.length > 0 ? 1 : 0;
 		if (done % PROGRESS_EVERY === 0 || done === seeds) {
 			console.log(`${done} of ${seeds} seeds, ${failed.length} failed, ${seconds()} s`);
 		}
 		return undefined;
 	},
 });
-console.log(`${steps} steps, ${acknowledged} messages acknowledged, ${delivered} delivered`);
+console.log(
+	`${steps} steps, ${acknowledged} messages acknowledged, ${delivered} delivered; ${known} seeds with what is known`,
+);
 failed.sort((one, other) => one.seed - other.seed);
 for (const { seed, wrong } of failed.slice(0, MOST_SHOWN)) {
 	console.log(`seed ${seed}:\n    ${wrong.join("\n    ")}`);
@@ -70,7 +72,7 @@ if (failed.length > 0) {
 	process.exitCode = 1;
 }
 
-function number(name: "seed" | "seeds" | "threads" | "lost-tellings"): number | undefined {
+function number(name: "seed" | "seeds" | "threads"): number | undefined {
 	const text = values[name];
 	if (text === undefined) {
 		return undefined;

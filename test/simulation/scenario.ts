@@ -12,6 +12,7 @@ export const FAULT_KINDS = {
 	drain: "a node is told to go, and is started again",
 	away: "the broker refuses a node's calls for a while",
 	slow: "the broker takes its time with one node",
+	deaf: "a node is not told of what happens at the broker for a while",
 	forget: "the broker loses a channel's log",
 	leave: "subscribers unsubscribe, and come back with their positions",
 } as const;
@@ -45,12 +46,12 @@ export interface Scenario {
 	readonly historyMessages: number;
 	/** What a node keeps of a channel for laggards. */
 	readonly maxLogBytes: number;
+	/** For how long a session outlives its connection, and an id is known. */
+	readonly windowMs: number;
 	readonly latencyMs: number;
 	readonly windowBytes: number;
 	readonly splits: number;
 	readonly brokerLatencyMs: number;
-	/** How likely it is that a node is not told of an entry. */
-	readonly lostTellings: number;
 	readonly bursts: readonly Burst[];
 	readonly faults: readonly Fault[];
 	/** When the last of them is over, and all that was harmed is made whole. */
@@ -66,20 +67,22 @@ export function scenarioOf(seed: number): Scenario {
 	const publishers = between(random, 1, 2);
 	const channels = pick(random, [["a"], ["a"], ["a", "b"]]);
 	const loadMs = between(random, 200, 2_000);
+	const clients = pick(random, ["wire", "wire", "sdk", "both"] as const);
 	return {
 		seed,
-		clients: pick(random, ["wire", "wire", "sdk", "both"] as const),
+		clients,
 		nodes: between(random, 1, 3),
 		publishers,
 		subscribers: between(random, 1, 3),
 		channels,
 		historyMessages: pick(random, [ENOUGH_HISTORY, ENOUGH_HISTORY, ENOUGH_HISTORY, 5]),
 		maxLogBytes: pick(random, [1_048_576, 300, 2_000]),
+		// Raw clients do not count: what they send again would be new.
+		windowMs: clients === "sdk" ? pick(random, [300_000, 6_000]) : 300_000,
 		latencyMs: pick(random, [1, 5, 30]),
 		windowBytes: pick(random, [300, 1_500, 65_536]),
 		splits: pick(random, [0, 0.1, 0.5]),
 		brokerLatencyMs: pick(random, [0.1, 3, 25]),
-		lostTellings: 0,
 		bursts: Array.from({ length: between(random, 4, 16) }, () => ({
 			atMs: random() * loadMs,
 			publisher: between(random, 0, publishers - 1),

@@ -6,6 +6,8 @@ import type { Scenario } from "./scenario.ts";
 /** Where the seed alone would not say it any more, what matters of its scenario stands beside it. */
 const FOUND: readonly (readonly [number, string, Partial<Scenario>])[] = [
 	[107, "a message sent on a dead connection is no proof that the cluster does not heal", {}],
+	[1688, "a client came back to a node that had not been told of what the client had, and was sent back", {}],
+	[3409, "the same, in another cluster", {}],
 	[2683, "a node that is still on its way out when the faults are over", {}],
 ];
 
