@@ -98,8 +98,7 @@ export function createRequests(maxRequests: number, maxBytes: number): Requests 
 		}
 	}
 
-	const isForgotten = ({ firstAt }: Request, now: number): boolean =>
-		now - (firstAt ?? now) >= windowMs * WINDOW_SHARE;
+	const isForgotten = ({ firstAt }: Request, now: number): boolean => now - (firstAt ?? now) >= windowMs * WINDOW_SHARE;
 	const dueBy = (at: number): void => {
 		deadline = Math.min(deadline, at);
 	};

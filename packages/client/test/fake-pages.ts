@@ -20,6 +20,8 @@ export class FakePages {
 	records = new Map<string, unknown>();
 	/** Writes fail with this. */
 	failure: Error | undefined;
+	/** How long a write takes. */
+	writeTurns = 1;
 	#owner: Page | undefined;
 
 	constructor(world: FakeWorld) {
@@ -38,7 +40,9 @@ export class FakePages {
 				return new Map(this.records);
 			},
 			write: async (changes) => {
-				await Promise.resolve();
+				for (let turn = 0; turn < this.writeTurns; turn += 1) {
+					await Promise.resolve();
+				}
 				if (!page.alive) {
 					return new Promise(() => {});
 				}
