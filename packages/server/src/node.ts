@@ -1,4 +1,4 @@
-/** What the parts of one server share: its services and its settings. Built by `server.ts`, handed down, never up. */
+/** What the parts of one server share: its services and its settings. Built by `assemble-node.ts`, handed down, never up. */
 import type { Broker } from "@tidewire/broker";
 import type { ChannelRouter, Contract } from "@tidewire/contract";
 import type { User } from "./auth/caller.ts";

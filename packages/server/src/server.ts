@@ -1,47 +1,30 @@
 /**
- * The server that applications create: it puts the parts together, attaches to HTTP servers or listens by itself, and
- * ends everything in order.
+ * The server that applications create: a node (`assemble-node.ts`) that is attached to HTTP servers or listens by itself,
+ * and that ends everything in order.
  */
-import { randomBytes } from "node:crypto";
 import { createMemoryBroker } from "@tidewire/broker";
 import {
 	type ChannelInput,
 	type ChannelPattern,
 	type Contract,
-	compileChannels,
 	contract as declare,
 	type OwnPattern,
 	type SharedChannelName,
 } from "@tidewire/contract";
 import { resolveLimits } from "@tidewire/websocket";
+import { type AssembledNode, assembleNode } from "./assemble-node.ts";
 import type { User } from "./auth/caller.ts";
-import { BrokerEar } from "./broker-ear.ts";
-import { perform } from "./commands/command.ts";
-import type { Connection } from "./connection/connection.ts";
-import { Heartbeat } from "./connection/heartbeat.ts";
-import { Performed } from "./connection/performed.ts";
-import { Turn } from "./connection/turn.ts";
-import { DurableConsumers } from "./durable/consumers.ts";
 import { ServerError } from "./errors.ts";
-import { FanOutReports } from "./fan-out-report.ts";
 import { attach, type HttpServer } from "./http/attach.ts";
 import { type Certificate, checkCertificate } from "./http/certificate.ts";
 import { isLoopbackHost } from "./http/origin.ts";
 import { OwnPort } from "./http/own-port.ts";
 import { Router } from "./http/route.ts";
 import { Upgrader } from "./http/upgrade.ts";
-import { Hub } from "./hub/hub.ts";
-import type { Subscription } from "./hub/subscription.ts";
 import type { TidewireNode } from "./node.ts";
 import { refuseUnknownNames } from "./option-names.ts";
 import { resolveOptions, type ServerOptions } from "./options.ts";
-import { OwnChannels } from "./own-channels.ts";
-import { Presence } from "./presence/presence.ts";
-import { type BroadcastExtras, type Publisher, publisher, type ServerChannel, type ServerUser } from "./publisher.ts";
-import { Refusal } from "./refusal.ts";
-import { ScheduleQuota } from "./schedule-quota.ts";
-import { type KeptSessions, keepSessions } from "./session/keep-sessions.ts";
-import { States } from "./state/states.ts";
+import type { BroadcastExtras, Publisher, ServerChannel, ServerUser } from "./publisher.ts";
 
 export interface ListenOptions {
 	/** Default 127.0.0.1: what everybody may reach is to be said. */
@@ -59,162 +42,26 @@ export interface Listening {
 	readonly port: number;
 }
 
-/** How often calls that may be forgotten are. */
-const SWEEP_MS = 60_000;
-/** How often some channels are compared with the broker (`Hub.checkPositions`). */
-const POSITION_CHECK_MS = 1_000;
-/** How often it is looked whether a durable consumer that is connected has to be kept from expiring. */
-const RENEWAL_MS = 60 * 60_000;
-/** Durable consumers of which this node remembers what they have received until it is written. */
-const MAX_RECEIVING = 100_000;
 /** How goodbyes are spread while draining: at most so many at once, and no slower than it takes to be done in time. */
 const DRAIN_STEP_MS = 100;
 const DRAIN_BATCH = 10;
-/** How long nodes have to say what became of a publish, by the protocol. */
-const REPORT_TIMEOUT_MS = 1_000;
-/** Reports that are waited for on this node, and of one connection. */
-const MAX_REPORTS = 10_000;
-const MAX_REPORTS_OF_ONE = 100;
-/** Publishes that one client may have waiting for their time. */
-const MAX_SCHEDULED_OF_ONE = 1_000;
-
 export class TidewireServer<C extends Contract = Contract> implements Publisher<C> {
 	readonly #node: TidewireNode;
 	readonly #router: Router;
 	readonly #upgrader: Upgrader;
 	readonly #detach: (() => void)[] = [];
 	readonly #listening: OwnPort[] = [];
-	readonly #sweep: NodeJS.Timeout;
-	readonly #kept: KeptSessions;
-	readonly #positionCheck: NodeJS.Timeout;
-	readonly #renewal: NodeJS.Timeout;
+	readonly #assembled: AssembledNode;
 	#closing: Promise<void> | undefined;
 
 	/** Use `createServer`. */
 	constructor(contract: Contract, given: ServerOptions) {
 		const options = resolveOptions(given, contract);
-		const broker = given.broker ?? createMemoryBroker({ now: options.nowMs });
-		const channels = compileChannels(contract);
-		const heartbeat = new Heartbeat(options.heartbeat);
-		const ear = new BrokerEar(broker);
-		const ownChannels = new OwnChannels(contract);
-		const reports = new FanOutReports({
-			broker,
-			ear,
-			log: options.log,
-			timeoutMs: REPORT_TIMEOUT_MS,
-			maxWaiting: MAX_REPORTS,
-			maxWaitingOfOne: MAX_REPORTS_OF_ONE,
-			nowMs: () => performance.now(),
-			after: (delayMs, task) => {
-				const timer = setTimeout(task, delayMs).unref();
-				return () => clearTimeout(timer);
-			},
-		});
-		const presence = new Presence({
-			broker,
-			ear,
-			log: options.log,
-			graceMs: options.presenceGraceMs,
-			silenceMs: options.heartbeat.intervalMs + options.heartbeat.timeoutMs,
-			nowMs: options.nowMs,
-			after: (delayMs, task) => {
-				const timer = setTimeout(task, delayMs).unref();
-				return () => clearTimeout(timer);
-			},
-		});
-		const states = new States(broker, {
-			nowMs: options.nowMs,
-			setTimer: (task, delayMs) => {
-				const timer = setTimeout(task, delayMs).unref();
-				return () => clearTimeout(timer);
-			},
-			failed: (channel, cause) => options.log.error("what has expired could not be published", { cause, channel }),
-		});
-		const durables = new DurableConsumers({
-			broker,
-			nowMs: options.nowMs,
-			setTimer: (task, delayMs) => {
-				const timer = setTimeout(task, delayMs).unref();
-				return () => clearTimeout(timer);
-			},
-			...options.durable,
-			maxConsumers: MAX_RECEIVING,
-			failed: (cause) => options.log.error("a durable consumer's cursor could not be written", { cause }),
-		});
-		const hub = new Hub(broker, {
-			maxLogBytes: options.limits.maxLogBytes,
-			maxLogsBytes: options.limits.maxLogsBytes,
-			nowMs: options.nowMs,
-			reported: (report, counts) => reports.tell(report, counts),
-			unserved: (subscription, cause) => {
-				options.log.error("history could not be read", { cause, channel: subscription.channel.name });
-				const { channel, subscriber } = subscription;
-				hub.leave(subscription);
-				presence.leave(subscription.subscriber, subscription.channel.wireName);
-				const { wire } = new Refusal("unavailable", "the channel's history cannot be read");
-				const { codec } = subscriber.encoding;
-				if (codec.enveloped) {
-					const event = { channel: channel.wireName, event: "unsubscribed", error: wire } as const;
-					subscriber.send(subscriber.encoding.frame(codec.encode(event)));
-				} else {
-					subscriber.lost(subscription, "reset");
-				}
-			},
-		});
-		ear.hub(hub);
-		this.#kept = keepSessions({ ...options, broker, ear });
-		this.#node = {
-			id: options.node ?? randomBytes(6).toString("base64url"),
-			options,
-			contract,
-			channels,
-			ownChannels,
-			may: options.may ?? {},
-			broker,
-			hub,
-			durables,
-			log: options.log,
-			turn: new Turn(),
-			heartbeat,
-			sessions: this.#kept.sessions,
-			claims: this.#kept.claims,
-			performed: new Performed({
-				windowMs: options.windowMs,
-				maxPerScope: options.limits.maxRememberedCalls,
-				maxBytes: options.limits.maxRememberedBytes,
-				nowMs: options.nowMs,
-			}),
-			presence,
-			reports,
-			scheduleQuota: new ScheduleQuota(options.nowMs, MAX_SCHEDULED_OF_ONE),
-			states,
-			publisher: publisher({
-				broker,
-				presence,
-				contract,
-				states,
-				channels,
-				ownChannels,
-				reports,
-				nowMs: options.nowMs,
-			}),
-			connections: new Set<Connection>(),
-			perform: (connection, message) => perform(this.#node, connection, message),
-			unblocked: (connection) => presence.unblocked(connection),
-			departed: (connection, why) => presence.ended(connection, why),
-			sessionEnded: (connection) => this.#node.sessions.ended(connection),
-		};
+		this.#assembled = assembleNode(contract, options, given.broker ?? createMemoryBroker({ now: options.nowMs }));
+		this.#node = this.#assembled.node;
 		this.#router = new Router(options.path, options.routes, Object.keys(contract.channels));
 		const { maxMessageBytes } = options.limits;
 		this.#upgrader = new Upgrader(this.#node, this.#router, resolveLimits({ maxMessageBytes }));
-		heartbeat.start();
-		this.#positionCheck = setInterval(() => void hub.checkPositions(), POSITION_CHECK_MS).unref();
-		this.#sweep = setInterval(() => {
-			this.#node.performed.sweep();
-			this.#node.scheduleQuota.sweep();
-		}, SWEEP_MS).unref();
-		this.#renewal = setInterval(() => void durables.renew(this.#subscriptions()), RENEWAL_MS).unref();
 	}
 
 	/** How many clients are connected to this node. */
@@ -320,7 +167,7 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 	}
 
 	async #close(drainMs: number): Promise<void> {
-		const { heartbeat, connections, broker } = this.#node;
+		const { heartbeat, connections } = this.#node;
 		this.#upgrader.draining = true;
 		// What was published before goes out before the goodbyes: the flush of this turn comes first.
 		await new Promise((resolve) => setImmediate(resolve));
@@ -337,22 +184,7 @@ export class TidewireServer<C extends Contract = Contract> implements Publisher<
 		// Peers that do not answer a goodbye are given up by the heartbeat, which has to beat until then.
 		const idle = heartbeat.idle();
 		await Promise.all([idle, ...this.#listening.map((own) => own.close(idle))]);
-		clearInterval(this.#sweep);
-		clearInterval(this.#positionCheck);
-		clearInterval(this.#renewal);
-		heartbeat.stop();
-		await this.#node.presence.stop();
-		this.#node.reports.close();
-		this.#node.states.stop();
-		await this.#node.durables.close();
-		await this.#kept.close();
-		await broker.close();
-	}
-
-	*#subscriptions(): Generator<Subscription> {
-		for (const { subscriptions } of this.#node.connections) {
-			yield* subscriptions;
-		}
+		await this.#assembled.stop();
 	}
 
 	#dismiss(count: number): void {
