@@ -26,6 +26,8 @@ export interface Outbox {
 	attach(requests: Requests, client: OutboxClient): Requests;
 	/** The session to go on with, when what was kept has been read. Asked before each connection. */
 	session(): Promise<Session | undefined>;
+	/** Resolves when, after its requests' `close`, all is written and somebody else may have it. */
+	readonly closed: Promise<void>;
 }
 
 /** What an outbox needs of its client. */

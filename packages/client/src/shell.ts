@@ -42,7 +42,7 @@ export interface Shell {
 	stream(question: Question, reader: StreamReader, timeoutMs: number): () => void;
 	/** Throws `closed`, and as `Subscriptions.join`. */
 	subscribe(channel: string, listener: Listener, start: Start): () => void;
-	/** Resolves when the socket is closed. */
+	/** Resolves when the socket is closed, and the outbox, if there is one. */
 	close(): Promise<void>;
 }
 
@@ -139,7 +139,7 @@ export function createShell(url: string, options: ConnectOptions): Shell {
 		},
 		async close() {
 			dispatch({ type: "close" });
-			await link?.closed;
+			await Promise.all([link?.closed, outbox?.closed]);
 		},
 	};
 

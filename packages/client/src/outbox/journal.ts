@@ -34,8 +34,14 @@ export function createJournal(store: OutboxStore): Journal {
 		}
 	}
 
+	let loaded = false;
+
 	return {
-		load: () => store.load(),
+		async load() {
+			const records = await store.load();
+			loaded = true;
+			return records;
+		},
 		put(changes) {
 			for (const [key, value] of changes) {
 				gathering.set(key, value);
@@ -51,7 +57,9 @@ export function createJournal(store: OutboxStore): Journal {
 				await last;
 			}
 			await last;
-			store.close();
+			if (loaded) {
+				store.close();
+			}
 		},
 	};
 }

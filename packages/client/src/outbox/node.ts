@@ -2,7 +2,7 @@
  * An outbox in a file, for Node: one line of JSON for each write, made durable before it counts, and written anew when
  * most of it is past. A process that is killed in the middle of a line loses that line, which was not promised yet.
  */
-import { closeSync, openSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { createOutbox, type KeepingOutbox, type OutboxOptions } from "./outbox.ts";
 import type { Changes, OutboxStore } from "./store.ts";
@@ -51,14 +51,19 @@ export function fileStore(path: string): OutboxStore {
 	return {
 		async load() {
 			takeLock(lock);
-			for (const line of readText(path).split("\n")) {
-				const changes = parse(line);
-				if (changes === undefined) {
-					break;
+			try {
+				for (const line of readText(path).split("\n")) {
+					const changes = parse(line);
+					if (changes === undefined) {
+						break;
+					}
+					apply(changes);
 				}
-				apply(changes);
+				await compact();
+			} catch (error) {
+				letGo(lock);
+				throw error;
 			}
-			await compact();
 			return new Map(records);
 		},
 		async write(changes: Changes) {
@@ -78,8 +83,7 @@ export function fileStore(path: string): OutboxStore {
 		},
 		close() {
 			void file?.close();
-			unlinkSync(lock);
-			held.delete(lock);
+			letGo(lock);
 		},
 	};
 }
@@ -132,6 +136,11 @@ function takeLock(lock: string): void {
 	writeFileSync(taken, String(process.pid));
 	closeSync(taken);
 	held.add(lock);
+}
+
+function letGo(lock: string): void {
+	held.delete(lock);
+	rmSync(lock, { force: true });
 }
 
 function runs(pid: number): boolean {

@@ -48,6 +48,7 @@ export function createOutbox(store: OutboxStore, options: OutboxOptions = {}): K
 	let kept: KeptRequests | undefined;
 	let session: Session | undefined;
 	let loaded: Promise<void> = Promise.resolve();
+	const end = Promise.withResolvers<void>();
 
 	async function load(client: OutboxClient, requests: KeptRequests): Promise<void> {
 		let records: ReadonlyMap<string, unknown>;
@@ -66,13 +67,14 @@ export function createOutbox(store: OutboxStore, options: OutboxOptions = {}): K
 
 	return {
 		positions,
+		closed: end.promise,
 		attach(requests: Requests, client) {
 			if (kept !== undefined) {
 				throw new TidewireError("bad_request", "an outbox belongs to one client");
 			}
 			const onClose = (): void => {
 				positions.close();
-				void loaded.then(() => journal.close());
+				end.resolve(loaded.then(() => journal.close()));
 			};
 			kept = createKeptRequests({ requests, client, journal, nowMs, onOutcome, onClose });
 			loaded = load(client, kept);

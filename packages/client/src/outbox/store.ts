@@ -11,6 +11,6 @@ export interface OutboxStore {
 	load(): Promise<ReadonlyMap<string, unknown>>;
 	/** All or nothing, and there to stay when it resolves. Called again only then. */
 	write(changes: Changes): Promise<void>;
-	/** Gives the ownership up. Nothing is called after it. */
+	/** Gives the ownership up, if `load` has resolved. Nothing is called after it. */
 	close(): void;
 }
