@@ -114,6 +114,10 @@ export class CatchUp {
 					subscription.value = "late";
 					break;
 				}
+				if (subscriber.blocked) {
+					// Another of its subscriptions has filled it meanwhile.
+					break;
+				}
 				this.#takePage(subscription, page);
 				subscriber.write();
 			}

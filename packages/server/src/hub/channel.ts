@@ -16,6 +16,9 @@ export interface Walk {
 	at: number;
 	/** How many are still to be passed. */
 	left: number;
+	/** How many have been since all began to be offered what there was up to `head`. */
+	passed: number;
+	head: number;
 }
 
 /** What the publisher of an entry wants to know of it: that, and whom it is not for. */
@@ -106,7 +109,8 @@ export class Channel {
 
 	#owe(offset: number): void {
 		for (const subscription of this.#subscriptions) {
-			if (subscription.phase === "live" || subscription.phase === "queued") {
+			const { phase } = subscription;
+			if (phase === "live" || phase === "queued" || phase === "joining") {
 				subscription.owed = offset;
 			}
 		}
@@ -121,9 +125,9 @@ export class Channel {
 		this.wishes = undefined;
 	}
 
-	/** The flush has been through, and all have been written to who could be. */
-	flushed(): void {
-		this.log?.flushed(this.head);
+	/** All have been written to who could be, up to this offset. */
+	flushed(offset: number): void {
+		this.log?.flushed(offset);
 		this.#dropLogIfUnused();
 	}
 

@@ -10,6 +10,7 @@ import { type Channel, framesFor } from "./channel.ts";
 import type { DeflateContext } from "./deflate-context.ts";
 import { Pending } from "./pending.ts";
 import type { Subscriber, Subscription } from "./subscription.ts";
+import { WriteQueue } from "./write-queue.ts";
 
 /** How long a flush may keep the event loop. */
 const MAX_TURN_MS = 5;
@@ -22,8 +23,17 @@ const CROWD = 512;
 export interface LaggardCare {
 	/** Brings on a subscription that is `lagging` and whose connection takes more. */
 	resume(subscription: Subscription): void;
-	/** All who could be written to have been, up to the channel's head. */
-	flushed(channel: Channel): void;
+	/** All who could be written to have been, up to this offset. */
+	flushed(channel: Channel, offset: number): void;
+}
+
+/** A channel whose subscribers have been passed, and what has to be written until they have what was there then. */
+interface Passed {
+	readonly channel: Channel;
+	readonly epoch: string;
+	readonly head: number;
+	readonly first: number;
+	readonly crowd: number;
 }
 
 export class Flush {
@@ -32,13 +42,10 @@ export class Flush {
 	readonly #nowMs: () => number;
 	/** Moved, and still to be walked; the first is the one under way. */
 	#moved: Channel[] = [];
-	/** Walked, but some of their subscribers are still to be written to. */
-	#walked: Channel[] = [];
-	#first: Subscriber[] = [];
-	#crowd: Subscriber[] = [];
-	/** How many of the two have been written to. */
-	#firstDone = 0;
-	#crowdDone = 0;
+	/** In the order in which they will have been written to. */
+	#passed: Passed[] = [];
+	readonly #first = new WriteQueue();
+	readonly #crowd = new WriteQueue();
 	#scheduled = false;
 	/** Subscriptions of the connection that is being written to, whose place the log has left. */
 	#fallen: Subscription[] = [];
@@ -57,7 +64,7 @@ export class Flush {
 	channel(channel: Channel): void {
 		const { length } = channel.subscriptions;
 		if (channel.walk === undefined) {
-			channel.walk = { at: 0, left: length };
+			channel.walk = { at: 0, left: length, passed: 0, head: channel.head };
 			this.#moved.push(channel);
 			this.#schedule();
 		} else {
@@ -94,24 +101,34 @@ export class Flush {
 		const written = this.#writeAll(deadlineMs, this.#nowMs());
 		this.#roots = [];
 		this.#contextRoots.clear();
+		this.#settle();
 		if (!walked || !written) {
 			this.#schedule();
-			return;
-		}
-		const flushed = this.#walked;
-		this.#walked = [];
-		for (const channel of flushed) {
-			channel.flushed();
-			this.#care.flushed(channel);
 		}
 	};
+
+	/** What everybody has been offered is no more the flush's. A saturated node comes to this, too. */
+	#settle(): void {
+		let done = 0;
+		for (const { channel, epoch, head, first, crowd } of this.#passed) {
+			if (this.#first.gone < first || this.#crowd.gone < crowd) {
+				break;
+			}
+			done++;
+			if (channel.epoch === epoch) {
+				channel.flushed(head);
+				this.#care.flushed(channel, head);
+			}
+		}
+		this.#passed.splice(0, done);
+	}
 
 	/**
 	 * Walks until all channels have been or the time is over. Where one channel alone has moved there is nothing to
 	 * gather, and its subscribers are written to on the way.
 	 */
 	#walk(deadlineMs: number): boolean {
-		const alone = this.#moved.length === 1 && this.#first.length === 0 && this.#crowd.length === 0;
+		const alone = this.#moved.length === 1 && this.#first.empty && this.#crowd.empty;
 		const nowMs = alone ? this.#nowMs() : 0;
 		let steps = 0;
 		let done = 0;
@@ -126,17 +143,27 @@ export class Flush {
 				if (!alone || !this.#writeAlone(subscription, channel, nowMs)) {
 					this.#pass(subscription, channel, queue);
 				}
+				if (++walk.passed >= subscriptions.length && walk.left > 0) {
+					// Once round, though more has come meanwhile.
+					this.#passed.push(this.#passedOf(channel, walk.head));
+					walk.passed = 0;
+					walk.head = channel.head;
+				}
 				if (++steps % CLOCK_EVERY === 0 && this.#monotonicMs() > deadlineMs) {
 					this.#moved.splice(0, done);
 					return false;
 				}
 			}
 			channel.walk = undefined;
-			this.#walked.push(channel);
+			this.#passed.push(this.#passedOf(channel, channel.head));
 			done++;
 		}
 		this.#moved = [];
 		return true;
+	}
+
+	#passedOf(channel: Channel, head: number): Passed {
+		return { channel, epoch: channel.epoch, head, first: this.#first.come, crowd: this.#crowd.come };
 	}
 
 	/** Writes to a subscriber that has one segment to come and nothing else; false: it is another case. */
@@ -161,7 +188,7 @@ export class Flush {
 		return true;
 	}
 
-	#pass(subscription: Subscription, channel: Channel, queue: Subscriber[]): void {
+	#pass(subscription: Subscription, channel: Channel, queue: WriteQueue): void {
 		if (subscription.phase !== "live") {
 			if (subscription.phase === "lagging" && !subscription.subscriber.blocked) {
 				this.#care.resume(subscription);
@@ -194,28 +221,19 @@ export class Flush {
 
 	/** Writes until all have been written to or the time is over. */
 	#writeAll(deadlineMs: number, nowMs: number): boolean {
-		while (this.#firstDone < this.#first.length) {
-			this.#writeOne(this.#first[this.#firstDone++]!, nowMs);
-			if (this.#firstDone % CLOCK_EVERY === 0 && this.#monotonicMs() > deadlineMs) {
-				break;
-			}
-		}
+		this.#writeSome(this.#first, deadlineMs, nowMs);
 		// However much there was to be done first, some of the crowd get theirs in every turn.
-		while (this.#crowdDone < this.#crowd.length) {
-			this.#writeOne(this.#crowd[this.#crowdDone++]!, nowMs);
-			if (this.#crowdDone % CLOCK_EVERY === 0 && this.#monotonicMs() > deadlineMs) {
+		this.#writeSome(this.#crowd, deadlineMs, nowMs);
+		return this.#first.empty && this.#crowd.empty;
+	}
+
+	#writeSome(queue: WriteQueue, deadlineMs: number, nowMs: number): void {
+		for (let count = 1; !queue.empty; count++) {
+			this.#writeOne(queue.take(), nowMs);
+			if (count % CLOCK_EVERY === 0 && this.#monotonicMs() > deadlineMs) {
 				break;
 			}
 		}
-		if (this.#firstDone === this.#first.length) {
-			this.#first = [];
-			this.#firstDone = 0;
-		}
-		if (this.#crowdDone === this.#crowd.length) {
-			this.#crowd = [];
-			this.#crowdDone = 0;
-		}
-		return this.#first.length === 0 && this.#crowd.length === 0;
 	}
 
 	#writeOne(subscriber: Subscriber, nowMs: number): void {

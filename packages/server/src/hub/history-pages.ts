@@ -82,7 +82,7 @@ export class HistoryPages {
 			}
 		}
 		for (const run of runs) {
-			run.sealed = true;
+			run.keep();
 		}
 		return { epoch, head, tail, runs };
 	}

@@ -162,10 +162,14 @@ export class Hub implements BrokerListener, LaggardCare {
 		this.#catchUp.resume(subscription);
 	}
 
-	flushed(channel: Channel): void {
+	flushed(channel: Channel, offset: number): void {
 		const { wishes } = channel;
-		channel.wishes = undefined;
-		for (const wish of wishes ?? []) {
+		if (wishes === undefined) {
+			return;
+		}
+		const due = wishes.filter((wish) => wish.offset <= offset);
+		channel.wishes = due.length === wishes.length ? undefined : wishes.slice(due.length);
+		for (const wish of due) {
 			this.#options.reported(wish.report, fanOut(channel, wish, this.#options.nowMs()));
 		}
 	}
@@ -245,6 +249,8 @@ export class Hub implements BrokerListener, LaggardCare {
 			channel.enter(subscription, "live");
 			return;
 		}
+		// What came while others of the same request were asked for is not missed by being slow.
+		subscription.owed = channel.head;
 		channel.enter(subscription, "lagging");
 		if (!subscription.subscriber.blocked) {
 			this.#catchUp.resume(subscription);

@@ -3,7 +3,6 @@
  * key is not lost because its last message is old. Bounded; what had to go leaves a gap that is known.
  */
 import type { Entry } from "@tidewire/broker";
-import { ownEntry } from "./segment.ts";
 
 /** Stands for an entry's cost beside its data and its key. */
 const ENTRY_OVERHEAD_BYTES = 128;
@@ -25,8 +24,8 @@ export class Latest {
 		return this.#bytes;
 	}
 
-	take(taken: Entry): void {
-		const entry = ownEntry(taken);
+	/** `entry` holds no buffer larger than its own data to speak of. */
+	take(entry: Entry): void {
 		this.#remove(entry.key);
 		this.#byKey.set(entry.key, entry);
 		this.#bytes += cost(entry);

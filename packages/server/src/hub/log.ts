@@ -56,13 +56,13 @@ export class Log {
 		}
 	}
 
-	/** All subscribers have been offered what there is. What is still here stays for some of them. */
-	flushed(head: number): void {
-		this.#flushed = head;
-		for (let segment = this.first; segment !== undefined; segment = segment.next) {
+	/** All subscribers have been offered what there is up to this offset. What of it is still here stays for some of them. */
+	flushed(offset: number): void {
+		this.#flushed = offset;
+		for (let segment = this.first; segment !== undefined && segment.to <= offset; segment = segment.next) {
 			if (!segment.kept) {
 				segment.keep();
-				this.#budget.add(segment, this);
+				this.#budget.set(segment, this);
 			}
 		}
 	}
@@ -98,47 +98,62 @@ export class Log {
 		for (let segment = this.first; segment !== undefined; segment = segment.next) {
 			this.#budget.remove(segment);
 		}
+		this.#forgetLatest();
 		this.first = undefined;
 		this.last = undefined;
-		this.latest = undefined;
 		this.bytes = 0;
 		this.tail = offset;
 		this.#flushed = offset;
 	}
 
 	/**
-	 * The budget of the node is exceeded, up to this segment. It has been offered to all, so it may be the newest: a
-	 * hundred thousand channels' newest would be no bound.
+	 * The budget of the node is exceeded, up to this segment, or by this table. The segment has been offered to all, so it
+	 * may be the newest: a hundred thousand channels' newest would be no bound.
 	 */
-	giveUp(segment: Segment): void {
-		while (this.first !== undefined && this.first.to <= segment.to) {
+	giveUp(what: Segment | Latest): void {
+		if (what instanceof Latest) {
+			this.#forgetLatest();
+			return;
+		}
+		while (this.first !== undefined && this.first.to <= what.to) {
 			this.#dropFirst();
 		}
 	}
 
 	#dropFirst(): void {
 		const segment = this.first!;
-		if (this.#latestBytes > 0) {
-			this.latest ??= new Latest(this.tail, this.#latestBytes);
-			for (const entry of segment.entries) {
-				this.latest.take(entry);
-			}
-		} else {
-			this.latest = undefined;
-		}
+		const { tail } = this;
+		this.#budget.remove(segment);
 		this.first = segment.next;
 		this.last = this.first && this.last;
 		this.tail = segment.to;
 		this.bytes -= segment.bytes;
-		this.#budget.remove(segment);
+		if (this.#latestBytes === 0) {
+			this.#forgetLatest();
+			return;
+		}
+		segment.keep();
+		this.latest ??= new Latest(tail, this.#latestBytes);
+		for (const entry of segment.entries) {
+			this.latest.take(entry);
+		}
+		// Last, since it may be this log that has to give up more.
+		this.#budget.set(this.latest, this);
+	}
+
+	#forgetLatest(): void {
+		if (this.latest !== undefined) {
+			this.#budget.remove(this.latest);
+			this.latest = undefined;
+		}
 	}
 }
 
-/** What the kept segments of all channels of the node may cost together; the oldest go first. */
+/** What the kept segments and tables of all channels of the node may cost together; the oldest go first. */
 export class LogBudget {
 	readonly #maxBytes: number;
-	/** In the order in which they were kept. */
-	readonly #kept = new Map<Segment, { readonly log: Log; readonly bytes: number }>();
+	/** In the order in which they were kept, or changed. */
+	readonly #kept = new Map<Segment | Latest, { readonly log: Log; readonly bytes: number }>();
 	#bytes = 0;
 
 	constructor(maxBytes: number) {
@@ -149,9 +164,11 @@ export class LogBudget {
 		return this.#bytes;
 	}
 
-	add(segment: Segment, log: Log): void {
-		this.#kept.set(segment, { log, bytes: segment.bytes });
-		this.#bytes += segment.bytes;
+	/** It is kept, or has become another size. */
+	set(what: Segment | Latest, log: Log): void {
+		this.remove(what);
+		this.#kept.set(what, { log, bytes: what.bytes });
+		this.#bytes += what.bytes;
 		for (const [oldest, { log: owner }] of this.#kept) {
 			if (this.#bytes <= this.#maxBytes) {
 				break;
@@ -160,10 +177,10 @@ export class LogBudget {
 		}
 	}
 
-	remove(segment: Segment): void {
-		const kept = this.#kept.get(segment);
+	remove(what: Segment | Latest): void {
+		const kept = this.#kept.get(what);
 		if (kept !== undefined) {
-			this.#kept.delete(segment);
+			this.#kept.delete(what);
 			this.#bytes -= kept.bytes;
 		}
 	}

@@ -76,6 +76,9 @@ export class Segment {
 
 	/** Lets go of the larger buffers that its bytes are views of: a socket's chunk, Node's pool. */
 	keep(): void {
+		if (this.kept) {
+			return;
+		}
 		this.kept = true;
 		this.sealed = true;
 		const { entries } = this;
@@ -88,7 +91,7 @@ export class Segment {
 }
 
 /** The entry, with data that keeps no larger buffer. */
-export function ownEntry(entry: Entry): Entry {
+function ownEntry(entry: Entry): Entry {
 	const data = own(entry.data);
 	return data === entry.data ? entry : { ...entry, data };
 }

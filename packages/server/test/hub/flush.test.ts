@@ -5,6 +5,7 @@ import { DeflateContext, DeflateContexts } from "../../src/hub/deflate-context.t
 import { Flush } from "../../src/hub/flush.ts";
 import { LogBudget } from "../../src/hub/log.ts";
 import { Subscription } from "../../src/hub/subscription.ts";
+import { WriteQueue } from "../../src/hub/write-queue.ts";
 import { FakeSubscriber, LineEncoding, turn } from "./fakes.ts";
 
 /** A flush with a clock that the test moves, and channels that it appends to. */
@@ -14,9 +15,14 @@ class World {
 	elapsedMs = 0;
 	readonly resumed: Subscription[] = [];
 	readonly budget = new LogBudget(1_000_000);
+	/** Up to where everybody has been offered what there was. */
+	readonly flushedTo = new Map<Channel, number>();
 	readonly encoding = new LineEncoding(0);
 	readonly flush = new Flush(
-		{ resume: (subscription) => this.resumed.push(subscription), flushed: () => {} },
+		{
+			resume: (subscription) => this.resumed.push(subscription),
+			flushed: (channel, offset) => this.flushedTo.set(channel, offset),
+		},
 		() => 1_000,
 		() => {
 			this.elapsedMs += this.lookMs;
@@ -428,5 +434,47 @@ describe("a channel that moves to another epoch", () => {
 		world.flush.channel(channel);
 		await turn();
 		expect(healthy.received).toEqual(["1=old", "1=new"]);
+	});
+});
+
+describe("a node that is saturated for long", () => {
+	it("settles what everybody has been offered: neither queues nor reports nor logs wait for a quiet moment", async () => {
+		const world = new World();
+		const busy = world.channel("busy");
+		const crowd = Array.from({ length: 2_000 }, () => {
+			const subscriber = world.subscriber();
+			world.join(subscriber, busy);
+			subscriber.onWrite = () => {
+				world.elapsedMs += 0.02;
+				subscriber.writes.length = 0;
+			};
+			return subscriber;
+		});
+		const other = world.channel("other");
+		world.join(crowd[0]!, other);
+		for (let n = 1; n <= 400; n++) {
+			world.append(busy, `${n}`);
+			if (n % 10 === 0) {
+				world.append(other, `${n}`);
+			}
+			await turn();
+		}
+		const settled = world.flushedTo.get(busy) ?? 0;
+		expect(settled).toBeGreaterThan(350);
+		expect(settled).toBeLessThanOrEqual(400);
+	});
+
+	it("holds of its write queue no more than what waits", () => {
+		const queue = new WriteQueue();
+		const subscriber = new World().subscriber();
+		for (let n = 0; n < 100; n++) {
+			queue.push(subscriber);
+		}
+		for (let n = 0; n < 50_000; n++) {
+			queue.push(subscriber);
+			queue.take();
+		}
+		expect([queue.come, queue.gone, queue.empty]).toEqual([50_100, 50_000, false]);
+		expect(queue.held).toBeLessThan(3_000);
 	});
 });
