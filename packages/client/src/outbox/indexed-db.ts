@@ -21,7 +21,7 @@ export function indexedDbOutbox(name: string, options: OutboxOptions = {}): Keep
 	return createOutbox(indexedDbStore(name), options);
 }
 
-export function indexedDbStore(name: string): OutboxStore {
+function indexedDbStore(name: string): OutboxStore {
 	const remembered = `tidewire-outbox ${name}`;
 	let database: IDBDatabase | undefined;
 	let box = -1;
