@@ -53,6 +53,7 @@ export class Claims {
 	readonly #unclear = new Map<string, Uint8Array>();
 	/** Writes that nobody waits for, but the end. */
 	readonly #pending = new Set<Promise<unknown>>();
+	#withdrawing = false;
 	#closed = false;
 
 	constructor(options: ClaimsOptions) {
@@ -65,8 +66,11 @@ export class Claims {
 		const digest = createHash("sha256").update(JSON.stringify([scope, action, id]));
 		const key = `call:${digest.digest("base64url")}`;
 		try {
-			const claim = this.#newClaim();
-			const present = await this.#claim(key, claim);
+			// Of a claim that may have been written before, and that nothing was begun for, this is the repeat.
+			const unclear = this.#unclear.get(key);
+			this.#unclear.delete(key);
+			const claim = unclear ?? this.#newClaim();
+			const present = await this.#claim(key, claim, unclear !== undefined);
 			begun();
 			if (present !== undefined) {
 				return await this.#outcome(key, id, present);
@@ -85,6 +89,7 @@ export class Claims {
 	/** Waits for what is still being written. Calls at work go on, and nobody learns what becomes of them. */
 	async close(): Promise<void> {
 		this.#closed = true;
+		await this.#withdraw();
 		while (this.#pending.size > 0) {
 			await Promise.all(this.#pending);
 		}
@@ -99,22 +104,16 @@ export class Claims {
 	}
 
 	/** Claims the call: undefined where that succeeds, else what stands there. Rejects with the broker's error. */
-	async #claim(key: string, claim: Uint8Array): Promise<Uint8Array | undefined> {
+	async #claim(key: string, claim: Uint8Array, again: boolean): Promise<Uint8Array | undefined> {
 		const { records, lease, windowMs } = this.#options;
-		await lease.begin();
-		let present: Uint8Array | undefined;
 		try {
-			present = await records.setIfAbsent(key, claim, windowMs);
-			const unclear = this.#unclear.get(key);
-			if (unclear === undefined) {
+			await lease.begin();
+			const present = await records.setIfAbsent(key, claim, windowMs);
+			if (!again || present === undefined || Buffer.compare(present, claim) !== 0) {
 				return present;
 			}
-			// It was written after all, and nothing begun for it.
-			this.#unclear.delete(key);
-			if (present !== undefined && Buffer.compare(present, unclear) === 0) {
-				return (await records.replace(key, present, claim, windowMs)) ? undefined : await records.get(key);
-			}
-			return present;
+			// It was written after all.
+			return (await records.replace(key, claim, claim, windowMs)) ? undefined : await records.get(key);
 		} catch (cause) {
 			this.#remember(key, claim);
 			throw cause;
@@ -125,9 +124,38 @@ export class Claims {
 		this.#unclear.set(key, claim);
 		for (const oldest of this.#unclear.keys()) {
 			if (this.#unclear.size <= MAX_UNCLEAR) {
-				return;
+				break;
 			}
 			this.#unclear.delete(oldest);
+		}
+		this.#withdrawLater();
+	}
+
+	#withdrawLater(): void {
+		if (!this.#withdrawing && !this.#closed && this.#unclear.size > 0) {
+			this.#withdrawing = true;
+			this.#options.after(LAST_LOOK_MS, () => {
+				void this.#withdraw().finally(() => {
+					this.#withdrawing = false;
+					this.#withdrawLater();
+				});
+			});
+		}
+	}
+
+	/** Gives up what nothing was begun for, so that a repeat at another node does not wait for it. Never rejects. */
+	async #withdraw(): Promise<void> {
+		for (const [key, claim] of this.#unclear) {
+			// Not known here any more from now on: a repeat here waits as one elsewhere does.
+			this.#unclear.delete(key);
+			try {
+				await this.#options.records.replace(key, claim, undefined, 0);
+			} catch {
+				if (!this.#unclear.has(key)) {
+					this.#unclear.set(key, claim);
+				}
+				return;
+			}
 		}
 	}
 

@@ -1,4 +1,4 @@
-import { createMemoryCluster, type Records } from "@tidewire/broker";
+import { BrokerError, createMemoryCluster, type Records } from "@tidewire/broker";
 import { describe, expect, it } from "vitest";
 import type { Done } from "../../src/connection/performed.ts";
 import { Claims } from "../../src/session/claims.ts";
@@ -101,6 +101,53 @@ describe("a claimed call", () => {
 		lost = false;
 		expect((await world.call(node)).reply).toEqual({ ack: 1, data: "done" });
 		expect([world.begun, world.failures.length]).toEqual([1, 1]);
+	});
+
+	it("is begun in the end where the broker was away for several tries, whichever of them was written", async () => {
+		for (const written of [0, 1, 2]) {
+			const world = new World();
+			const { records } = world.cluster.node();
+			let tries = 0;
+			const claims = world.node({
+				...records,
+				async setIfAbsent(key, value, ttlMs) {
+					const present = tries < written ? undefined : await records.setIfAbsent(key, value, ttlMs);
+					if (tries++ < 3) {
+						throw new BrokerError("unavailable", "refused by the test");
+					}
+					return present;
+				},
+			});
+			for (let count = 0; count < 3; count++) {
+				expect((await world.call(claims)).reply.error).toMatchObject({ code: "unavailable", retryable: true });
+			}
+			expect((await world.call(claims)).reply).toEqual({ ack: 1, data: "done" });
+			expect(world.begun).toBe(1);
+		}
+	});
+
+	it("is performed at another node where this one claimed it, was not told so, and lives on", async () => {
+		const world = new World();
+		const { records } = world.cluster.node();
+		let away = true;
+		const claims = world.node({
+			...records,
+			async setIfAbsent(...all) {
+				const present = await records.setIfAbsent(...all);
+				if (away) {
+					throw new BrokerError("unavailable", "refused by the test");
+				}
+				return present;
+			},
+			replace: (...all) => (away ? Promise.reject(new Error("away")) : records.replace(...all)),
+		});
+		expect((await world.call(claims)).reply.error).toMatchObject({ code: "unavailable" });
+		const other = world.call(world.node());
+		away = false;
+		// It has waited, and may try anew.
+		expect((await other).reply.error).toMatchObject({ code: "unavailable", retryable: true });
+		expect((await world.call(world.node())).reply).toEqual({ ack: 1, data: "done" });
+		expect([world.begun, world.nowMs < 15_000]).toEqual([1, true]);
 	});
 
 	it("gives a reply as it was, of whatever it consists", async () => {
