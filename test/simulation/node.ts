@@ -8,7 +8,8 @@ import { EventEmitter } from "node:events";
 import type { Server } from "node:http";
 import type { Broker } from "@tidewire/broker";
 import type { Contract } from "@tidewire/contract";
-import { createServer, type Log, type ServerOptions, type TidewireServer } from "@tidewire/server";
+import { createServer, type Log, type ServerOptions, type TidewireServer, type User } from "@tidewire/server";
+import { ACTION } from "./attendee.ts";
 import type { Link } from "./link.ts";
 import type { Host } from "./network.ts";
 import { NodeBroker } from "./node-broker.ts";
@@ -16,7 +17,9 @@ import type { World } from "./world.ts";
 
 export interface NodeOptions {
 	readonly contract: Contract;
-	readonly server: Pick<ServerOptions, "limits" | "heartbeat" | "windowMs">;
+	readonly server: Pick<ServerOptions, "limits" | "heartbeat" | "presenceGraceMs" | "windowMs">;
+	/** What the action does. */
+	readonly count: (user: string, n: number) => Promise<unknown>;
 	/** One more node of the broker's cluster. */
 	readonly broker: () => Broker;
 	/** The longest way to it, and back. */
@@ -52,13 +55,17 @@ export class Node implements Host {
 	}
 
 	#create(owner: string): void {
-		const { contract, server, broker, brokerLatencyMs } = this.#options;
+		const { contract, server, broker, brokerLatencyMs, count } = this.#options;
 		this.broker = new NodeBroker(this.#world, owner, broker(), brokerLatencyMs);
 		this.#http = new EventEmitter();
 		this.#server = createServer(contract, {
 			...server,
 			authenticate: ({ token }) => (token === undefined ? undefined : { id: token }),
-			may: { subscribe: everywhere(contract), publish: everywhere(contract) },
+			actions: {
+				[ACTION]: ({ user, input }: { user: User | null; input: unknown }) =>
+					count(user?.id ?? "", (input as { readonly n: number }).n),
+			},
+			may: { subscribe: everywhere(contract), publish: everywhere(contract), call: { [ACTION]: true } },
 			log: this.#log,
 			node: owner,
 			broker: this.broker,

@@ -41,6 +41,8 @@ export interface Scenario {
 	readonly nodes: number;
 	readonly publishers: number;
 	readonly subscribers: number;
+	/** Who is in a room, and calls an action. */
+	readonly attendees: number;
 	readonly channels: readonly string[];
 	/** How many messages the broker keeps of a channel. */
 	readonly historyMessages: number;
@@ -68,6 +70,8 @@ export function scenarioOf(seed: number): Scenario {
 	const channels = pick(random, [["a"], ["a"], ["a", "b"]]);
 	const loadMs = between(random, 200, 2_000);
 	const clients = pick(random, ["wire", "wire", "sdk", "both"] as const);
+	// Raw clients do not count the time: what they send again later would be new.
+	const windowMs = clients === "sdk" ? pick(random, [300_000, 6_000]) : 300_000;
 	return {
 		seed,
 		clients,
@@ -77,8 +81,7 @@ export function scenarioOf(seed: number): Scenario {
 		channels,
 		historyMessages: pick(random, [ENOUGH_HISTORY, ENOUGH_HISTORY, ENOUGH_HISTORY, 5]),
 		maxLogBytes: pick(random, [1_048_576, 300, 2_000]),
-		// Raw clients do not count: what they send again would be new.
-		windowMs: clients === "sdk" ? pick(random, [300_000, 6_000]) : 300_000,
+		windowMs,
 		latencyMs: pick(random, [1, 5, 30]),
 		windowBytes: pick(random, [300, 1_500, 65_536]),
 		splits: pick(random, [0, 0.1, 0.5]),
@@ -96,5 +99,6 @@ export function scenarioOf(seed: number): Scenario {
 			whom: random(),
 		})),
 		healMs: loadMs + pick(random, [0, 100, 1_000]),
+		attendees: windowMs < 300_000 ? 0 : pick(random, [0, 0, 2, 3]),
 	};
 }

@@ -6,6 +6,13 @@ import type { Scenario } from "./scenario.ts";
 /** Where the seed alone would not say it any more, what matters of its scenario stands beside it. */
 const FOUND: readonly (readonly [number, string, Partial<Scenario>])[] = [
 	[107, "a message sent on a dead connection is no proof that the cluster does not heal", {}],
+	[
+		96,
+		"a call whose claim was refused twice while the broker was away, and written the first time, was never begun",
+		{},
+	],
+	[640, "a call that one node had claimed without being told so was waited for at another for ever", {}],
+	[3335, "a node that was not told of a member finds it in the records within about a minute", {}],
 	[1688, "a client came back to a node that had not been told of what the client had, and was sent back", {}],
 	[3409, "the same, in another cluster", {}],
 	[2683, "a node that is still on its way out when the faults are over", {}],

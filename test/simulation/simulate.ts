@@ -3,13 +3,15 @@
  * verify`. What it gives depends on the seed only. To be called in a thread whose globals have been replaced.
  */
 import { createMemoryCluster } from "@tidewire/broker";
-import { channel, contract } from "@tidewire/contract";
+import { action, channel, contract } from "@tidewire/contract";
+import * as valibot from "valibot";
 import { Judge } from "../../packages/cli/src/verify/judge/judge.ts";
 import { type Publisher, WirePublisher } from "../../packages/cli/src/verify/load/publisher.ts";
 import { SdkPublisher, SdkSubscriber } from "../../packages/cli/src/verify/load/sdk.ts";
 import { type Subscriber, WireSubscriber } from "../../packages/cli/src/verify/load/subscriber.ts";
 import { settle } from "../../packages/cli/src/verify/quiet.ts";
 import type { Position, RecordEvent } from "../../packages/cli/src/verify/record/event.ts";
+import { ACTION, Attendee, disagreement, type Performed, ROOM } from "./attendee.ts";
 import type { Bug } from "./bugs.ts";
 import { ClientSocket, useNetwork } from "./client-socket.ts";
 import { Faults } from "./faults.ts";
@@ -54,6 +56,10 @@ const QUIET_MS = 20_000;
 const CONNECT_MS = 2_000;
 /** How long it may take until no client holds on to a connection that is gone: longer than any heartbeat. */
 const RECOVERY_MS = 60_000;
+/** A node that was not told of a member reads the records of a room about once a minute. */
+const AGREEMENT_MS = 120_000;
+/** Shorter than usual, so that it happens within a simulation. */
+const SERVER = { heartbeat: { intervalMs: 2_000, timeoutMs: 1_000 }, presenceGraceMs: 4_000 };
 const FIRST_MS = 1_000_000;
 
 let present = new World(0);
@@ -93,6 +99,7 @@ class Run {
 	readonly #trace: string[] = [];
 	#digest = 0;
 	#received = 0;
+	readonly #performed: Performed = new Map();
 	readonly #acked = new Map<string, Position>();
 	#forgot = false;
 
@@ -124,13 +131,17 @@ class Run {
 		});
 		const { historyMessages, maxLogBytes, brokerLatencyMs, windowMs } = this.#scenario;
 		const history = { messages: historyMessages };
-		const declared = contract({ channels: { a: channel({ history }), b: channel({ history }) } });
+		const declared = contract({
+			channels: { a: channel({ history }), b: channel({ history }), [ROOM]: channel() },
+			actions: { [ACTION]: action({ input: valibot.object({ n: valibot.number() }) }) },
+		});
 		const nodes = Array.from(
 			{ length: count },
 			(_, index) =>
 				new Node(`n${index}`, world, {
 					contract: declared,
-					server: { limits: { maxLogBytes }, windowMs, heartbeat: { intervalMs: 2_000, timeoutMs: 1_000 } },
+					server: { limits: { maxLogBytes }, windowMs, ...SERVER },
+					count: (user, n) => this.#count(user, n),
 					broker: () => bug?.broker?.(cluster.node(), world) ?? cluster.node(),
 					brokerLatencyMs,
 					failed: this.failed,
@@ -143,7 +154,8 @@ class Run {
 		}
 		const publishers = this.#publishers();
 		const subscribers = this.#subscribers();
-		const everybody = [...subscribers, ...publishers];
+		const attendees = this.#attendees();
+		const everybody = [...subscribers, ...publishers, ...attendees];
 		for (const each of everybody) {
 			world.after(0, () => each.start(), "clients");
 		}
@@ -174,6 +186,9 @@ class Run {
 		for (const { atMs, publisher, channel, messages } of bursts) {
 			world.after(atMs, () => publish(publishers[publisher], channels[channel], messages), "clients");
 		}
+		for (const { atMs } of attendees.length > 0 ? bursts : []) {
+			world.after(atMs, () => attendees[Math.floor(atMs) % attendees.length]?.call(), "clients");
+		}
 		await passed(healMs);
 		faults.heal();
 		this.#record({ t: this.#now(), event: "heal", channels });
@@ -183,6 +198,10 @@ class Run {
 		}
 		const received = (): number => this.#received;
 		await settle({ publishers, subscribers, channels, forMs: QUIET_MS, received, acked: this.#acked });
+		for (let waited = 0; waited < AGREEMENT_MS && !isAgreed(attendees); waited += 100) {
+			await passed(100);
+		}
+		this.#judgeAttendees(attendees);
 		this.#record({ t: this.#now(), event: "end" });
 		if (this.#options.trace === true) {
 			this.#trace.push(`seed ${seed}: ${JSON.stringify(this.#scenario)}`);
@@ -208,6 +227,44 @@ class Run {
 				? new SdkSubscriber(this.#sdkOptions(name), channels)
 				: new WireSubscriber(this.#clientOptions(name), channels);
 		});
+	}
+
+	#attendees(): Attendee[] {
+		return Array.from({ length: this.#scenario.attendees }, (_, index) => {
+			const name = `att${index}`;
+			return new Attendee({
+				name,
+				performed: this.#performed,
+				note: (what) => this.#note(`${name} ${what}`),
+				wrong: (what) => this.#wrong.push(what),
+				dial: dialAs(name),
+				random: this.#world.random,
+			});
+		});
+	}
+
+	/** The action that is called. */
+	async #count(user: string, n: number): Promise<{ readonly n: number }> {
+		const key = `${user}:${n}`;
+		this.#note(`${this.#world.owner} performs call ${n} of ${user}`);
+		this.#performed.set(key, (this.#performed.get(key) ?? 0) + 1);
+		await passed(this.#world.random() * 50);
+		return { n };
+	}
+
+	#judgeAttendees(attendees: readonly Attendee[]): void {
+		const found = disagreement(attendees);
+		if (found !== undefined) {
+			this.#wrong.push(found);
+		}
+		for (const [call, times] of this.#performed) {
+			if (times > 1) {
+				this.#wrong.push(`calls: ${call} was performed ${times} times`);
+			}
+		}
+		if (!attendees.every(({ ready }) => ready)) {
+			this.#wrong.push("calls: one was never answered, or a list was not");
+		}
 	}
 
 	#clientOptions(name: string): ConstructorParameters<typeof WirePublisher>[0] {
@@ -237,15 +294,19 @@ class Run {
 				this.#acked.set(event.channel, { epoch: event.epoch, offset: event.offset });
 			}
 		}
-		const text = JSON.stringify(event);
-		for (let index = 0; index < text.length; index++) {
-			this.#digest = (Math.imul(this.#digest, 31) + text.charCodeAt(index)) | 0;
+		const { t: _, event: name, ...fields } = event;
+		this.#note(`${name.padEnd(12)} ${JSON.stringify(fields)}`);
+	};
+
+	#note(what: string): void {
+		const line = `${this.#now().toFixed(2).padStart(10)}  ${what}`;
+		for (let index = 0; index < line.length; index++) {
+			this.#digest = (Math.imul(this.#digest, 31) + line.charCodeAt(index)) | 0;
 		}
 		if (this.#options.trace === true) {
-			const { t, event: name, ...fields } = event;
-			this.#trace.push(`${t.toFixed(2).padStart(10)}  ${name.padEnd(12)} ${JSON.stringify(fields)}`);
+			this.#trace.push(line);
 		}
-	};
+	}
 
 	#now(): number {
 		return this.#world.nowMs - FIRST_MS;
@@ -287,6 +348,10 @@ class Run {
 			trace: this.#trace,
 		};
 	}
+}
+
+function isAgreed(attendees: readonly Attendee[]): boolean {
+	return attendees.every(({ ready }) => ready) && disagreement(attendees) === undefined;
 }
 
 /** Whether all nodes are there, and nobody holds on to a connection that is gone. */
