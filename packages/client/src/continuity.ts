@@ -47,7 +47,7 @@ export function afterGap(
 		return "duplicate";
 	}
 	if (from > announced + 1 || from > to) {
-		return { fault: `a ${event} goes from ${from} to ${to}, after ${announced}` };
+		return { fault: `${event} ${from} to ${to} came after ${announced}` };
 	}
 	return event === "gap" ? { ...place, offset: to } : { ...place, conflatedTo: Math.max(place.conflatedTo, to) };
 }

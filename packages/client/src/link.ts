@@ -63,7 +63,10 @@ export function openLink(
 		try {
 			message = codec.decode(typeof data === "string" ? data : new Uint8Array(data as ArrayBuffer));
 		} catch (cause) {
-			hear({ type: "fault", error: new TidewireError("protocol", "the server sent no message", { cause }) });
+			hear({
+				type: "fault",
+				error: new TidewireError("protocol", "the server sent something that is no message", { cause }),
+			});
 			return;
 		}
 		const id = "ack" in message ? message.ack : undefined;

@@ -89,7 +89,7 @@ export function createSubscription(channel: string, start: Start, owner: Subscri
 	let answeredAt = 0;
 	let dueAt = 0;
 	if (since != null && place === undefined) {
-		throw new TidewireError("bad_request", `since is no position: ${since}`);
+		throw new TidewireError("bad_request", `${since}: no position`);
 	}
 
 	function tell(say: (listener: Listener) => void): void {
@@ -125,12 +125,12 @@ export function createSubscription(channel: string, start: Start, owner: Subscri
 	function tellGap(gap: Gap): void {
 		const { from, to, reason } = gap;
 		const heard = owner.emit("gap", channel, gap);
-		tellLoss("onGap", !heard && (reason === "slow" || reason === "lost"), `${from} to ${to} are missing (${reason})`);
+		tellLoss("onGap", !heard && (reason === "slow" || reason === "lost"), `missing ${from} to ${to} (${reason})`);
 		tell((listener) => listener.onGap?.(gap));
 	}
 
 	function tellReset(reset: Reset): void {
-		tellLoss("onReset", !owner.emit("reset", channel, reset), `messages may be missing before ${reset.position}`);
+		tellLoss("onReset", !owner.emit("reset", channel, reset), `missing before ${reset.position}`);
 		tell((listener) => listener.onReset?.(reset));
 	}
 
@@ -162,8 +162,8 @@ export function createSubscription(channel: string, start: Start, owner: Subscri
 		return true;
 	}
 
-	/** Behind what was delivered: whoever dies in between sees it again. */
-	const keep = (): unknown => positions?.set(channel, position() as string);
+	/** Behind what was delivered: whoever dies in between sees it again. Who has left is forgotten. */
+	const keep = (): unknown => listeners.length > 0 && positions?.set(channel, position() as string);
 	const position = (): string | undefined => place && formatPosition(place);
 
 	/** A message, or a state channel's value: `@tidewire/client/state` makes one of the other. */
@@ -197,8 +197,8 @@ export function createSubscription(channel: string, start: Start, owner: Subscri
 			}
 			dueAt = owner.now() + ANSWER_MS;
 			enter("subscribing");
-			const back = place ? undefined : typeof rewind === "number" ? { messages: rewind } : rewind;
 			// What is undefined does not travel.
+			const back = place ? undefined : typeof rewind === "number" ? { messages: rewind } : rewind;
 			return (durable ?? back) ? ({ durable, rewind: back } as Terms) : undefined;
 		},
 		answered(answer, recovered) {
@@ -208,7 +208,7 @@ export function createSubscription(channel: string, start: Start, owner: Subscri
 			const before = place;
 			const next = placeAt(answer);
 			if (next === undefined) {
-				owner.fault(new TidewireError("protocol", `${channel}: subscribed to no position`));
+				owner.fault(new TidewireError("protocol", `${channel}: no position`));
 				return;
 			}
 			place = next;

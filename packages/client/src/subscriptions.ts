@@ -120,7 +120,7 @@ export function createSubscriptions(owner: SubscriptionsOwner): Subscriptions {
 				// What joins in one turn is asked for together.
 				queueMicrotask(askDue);
 			} else if ((start.since ?? start.rewind ?? start.durable) !== undefined) {
-				throw new TidewireError("bad_request", `${channel}: how it is subscribed to is the first subscriber's choice`);
+				throw new TidewireError("bad_request", `${channel}: since, rewind, durable are the first subscriber's`);
 			}
 			const joined = subscription;
 			const leave = joined.add(listener);

@@ -561,3 +561,83 @@ it("delivers every offset once and in order, or says so, over any interruptions"
 		{ numRuns: 100 },
 	);
 });
+
+describe("a question of the protocol", () => {
+	it("that has no answer is done when it is written, and is not repeated", async () => {
+		const tw = await connected();
+		await tw.channel("a").ask("tell", { type: "received", channel: "a", position: "e1:1" });
+		expect(world.socket.of("received")).toMatchObject([{ channel: "a", position: "e1:1" }]);
+		await world.advance(20_000);
+		await interruption();
+		expect(world.sockets.flatMap((socket) => socket.of("received"))).toHaveLength(1);
+	});
+
+	it("that has one is asked until it is answered", async () => {
+		const tw = await connected();
+		server.deaf.add("presence");
+		const answer = tw.channel("a").ask("again", { type: "presence", channel: "a" });
+		await world.advance(5_000);
+		expect(world.socket.of("presence")).toHaveLength(2);
+		world.socket.say({ ack: world.socket.of("presence")[0]!.id, members: [], count: 0 });
+		expect(await answer).toMatchObject({ count: 0 });
+	});
+});
+
+describe("a durable consumer", () => {
+	it("says who it is with each subscribe, alone, and its own position as soon as there is one", async () => {
+		const tw = await connected();
+		tw.channel("a").subscribe(() => {}, { durable: "phone", since: null });
+		tw.channel("b").subscribe(() => {});
+		await world.settle();
+		server.publish("a", 1);
+		await interruption();
+		expect(world.sockets.map((socket) => socket.of("subscribe"))).toMatchObject([
+			[{ channel: "a", durable: "phone" }, { channel: "b" }],
+			[{ channel: "a", durable: "phone", since: "e1:1" }, { channel: "b" }],
+		]);
+		expect(world.sockets[0]!.of("subscribe")[0]).not.toHaveProperty("since");
+	});
+
+	it("whose other device is further goes on from there: that is no loss", async () => {
+		const tw = await connected();
+		const resets: Reset[] = [];
+		tw.channel("a").subscribe(() => {}, { durable: "phone", onReset: (reset) => resets.push(reset) });
+		await world.settle();
+		world.socket.end(1006);
+		server.deaf.add("subscribe");
+		await world.advance(1_000);
+		const ack = world.socket.of("subscribe")[0]!.id;
+		world.socket.say({ ack, channel: "a", position: "e1:7", recovered: true });
+		expect(tw.channel("a").position).toBe("e1:7");
+		expect(resets).toEqual([]);
+	});
+});
+
+describe("positions of one's own", () => {
+	it("are where a subscription begins, unless it says from where", async () => {
+		const positions = new Map([["a", "e1:0"]]);
+		const tw = await connected({ positions });
+		server.publish("a", 1);
+		const seen: unknown[] = [];
+		const off = tw.channel("a").subscribe((data) => seen.push(data), { rewind: 5 });
+		await world.settle();
+		expect(world.socket.of("subscribe")[0]).toMatchObject({ since: "e1:0" });
+		expect(world.socket.of("subscribe")[0]).not.toHaveProperty("rewind");
+		expect([seen, positions.get("a")]).toEqual([[1], "e1:1"]);
+		off();
+		expect(positions.size).toBe(0);
+		positions.set("a", "e1:0");
+		tw.channel("a").subscribe((data) => seen.push(data), { since: null });
+		await world.settle();
+		expect(seen).toEqual([1]);
+	});
+
+	it("of a listener that leaves while it is told are forgotten", async () => {
+		const positions = new Map<string, string>();
+		const tw = await connected({ positions });
+		const off = tw.channel("a").subscribe(() => off());
+		await world.settle();
+		server.publish("a", 1);
+		expect(positions.size).toBe(0);
+	});
+});

@@ -28,7 +28,10 @@ export class FakePages {
 		this.#world = world;
 	}
 
-	open(options: OutboxOptions = {}, more: ConnectOptions = {}): Page {
+	open(
+		options: OutboxOptions = {},
+		more: { readonly [Name in keyof ConnectOptions]: ConnectOptions[Name] | undefined } = {},
+	): Page {
 		const { now, random, setTimer, watchNetwork, webSocket } = this.#world;
 		const store: OutboxStore = {
 			load: async () => {
@@ -74,7 +77,7 @@ export class FakePages {
 			outbox,
 			positions: outbox.positions,
 			...more,
-		});
+		} as ConnectOptions);
 		const page: Page = { tw, outbox, alive: true };
 		return page;
 	}

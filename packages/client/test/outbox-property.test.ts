@@ -1,6 +1,6 @@
 /**
- * Whatever happens to a page with an outbox: cuts, answers lost, refusals, sessions gone, time passing, reloads in the middle
- * of anything. Each message that was kept is performed at most once, in its channel's order, and its fate is told.
+ * Whatever happens to a client: cuts, answers lost, refusals, sessions gone, time passing; with an outbox also reloads of
+ * its page in the middle of anything. Each message is performed at most once, in its channel's order, and its fate told.
  */
 import fc from "fast-check";
 import { expect, it } from "vitest";
@@ -53,7 +53,10 @@ class Story {
 	#page: Page;
 	#count = 0;
 
-	constructor() {
+	readonly #keeps: boolean;
+
+	constructor(keeps: boolean) {
+		this.#keeps = keeps;
 		this.pages.writeTurns = 8;
 		this.#page = this.#open();
 	}
@@ -80,7 +83,7 @@ class Story {
 		const onOutcome = (message: KeptMessage, outcome: object): void => {
 			this.#tell(String(message.data), outcome instanceof TidewireError ? outcome.code : "done");
 		};
-		return this.pages.open({ onOutcome }, { maxRequests: 200 });
+		return this.pages.open({ onOutcome }, { maxRequests: 200, ...(this.#keeps ? {} : { outbox: undefined }) });
 	}
 
 	#tell(text: string, outcome: string): void {
@@ -121,7 +124,9 @@ class Story {
 				server.refusing = each.count;
 				break;
 			case "reload":
-				this.#reload();
+				if (this.#keeps) {
+					this.#reload();
+				}
 				break;
 			case "wait":
 			case "hurry":
@@ -158,13 +163,18 @@ class Story {
 	}
 }
 
-function check({ server, told, unkept }: Story): void {
-	const performed = server.carriedOut.map(({ data }) => String(data));
+/** Each once, and as they were published in their channel. */
+function expectOrder(performed: readonly string[]): void {
 	expect(performed).toEqual([...new Set(performed)]);
 	for (const channel of ["a", "b"]) {
 		const numbers = performed.filter((text) => text.startsWith(channel)).map((text) => Number(text.slice(1)));
 		expect(numbers).toEqual(numbers.toSorted((one, other) => one - other));
 	}
+}
+
+function check({ server, told, unkept }: Story): void {
+	const performed = server.carriedOut.map(({ data }) => String(data));
+	expectOrder(performed);
 	for (const [text, outcomes] of told) {
 		if (unkept.has(text)) {
 			expect(performed).not.toContain(text);
@@ -188,9 +198,31 @@ function check({ server, told, unkept }: Story): void {
 it("does each kept message at most once, in order, and tells what became of it, whatever happens", async () => {
 	await fc.assert(
 		fc.asyncProperty(fc.array(deed, { minLength: 5, maxLength: 60, size: "max" }), async (deeds) => {
-			const story = new Story();
+			const story = new Story(true);
 			await story.play(deeds);
 			check(story);
+		}),
+		{ numRuns: Number(process.env.TIDEWIRE_RUNS ?? 150) },
+	);
+}, 60_000);
+
+it("does each publish of a client without an outbox at most once, in order, and settles each once", async () => {
+	await fc.assert(
+		fc.asyncProperty(fc.array(deed, { minLength: 5, maxLength: 60, size: "max" }), async (deeds) => {
+			const story = new Story(false);
+			await story.play(deeds);
+			const { server, told } = story;
+			const performed = server.carriedOut.map(({ data }) => String(data));
+			expectOrder(performed);
+			for (const [text, outcomes] of told) {
+				expect(outcomes).toHaveLength(1);
+				expect(["done", "unknown_outcome", "timeout", "rate_limited"]).toContain(outcomes[0]);
+				if (outcomes[0] === "done") {
+					expect(performed).toContain(text);
+				} else if (outcomes[0] !== "unknown_outcome") {
+					expect(performed).not.toContain(text);
+				}
+			}
 		}),
 		{ numRuns: Number(process.env.TIDEWIRE_RUNS ?? 150) },
 	);
