@@ -54,6 +54,8 @@ export class Claims {
 	/** Writes that nobody waits for, but the end. */
 	readonly #pending = new Set<Promise<unknown>>();
 	#withdrawing = false;
+	/** What is being given up, or was last. */
+	#withdrawn: { readonly key: string; readonly done: Promise<void> } | undefined;
 	#closed = false;
 
 	constructor(options: ClaimsOptions) {
@@ -66,6 +68,9 @@ export class Claims {
 		const digest = createHash("sha256").update(JSON.stringify([scope, action, id]));
 		const key = `call:${digest.digest("base64url")}`;
 		try {
+			if (this.#withdrawn?.key === key) {
+				await this.#withdrawn.done;
+			}
 			// Of a claim that may have been written before, and that nothing was begun for, this is the repeat.
 			const unclear = this.#unclear.get(key);
 			this.#unclear.delete(key);
@@ -89,7 +94,9 @@ export class Claims {
 	/** Waits for what is still being written. Calls at work go on, and nobody learns what becomes of them. */
 	async close(): Promise<void> {
 		this.#closed = true;
-		await this.#withdraw();
+		if (!this.#withdrawing) {
+			await this.#withdraw();
+		}
 		while (this.#pending.size > 0) {
 			await Promise.all(this.#pending);
 		}
@@ -146,15 +153,16 @@ export class Claims {
 	/** Gives up what nothing was begun for, so that a repeat at another node does not wait for it. Never rejects. */
 	async #withdraw(): Promise<void> {
 		for (const [key, claim] of this.#unclear) {
-			// Not known here any more from now on: a repeat here waits as one elsewhere does.
 			this.#unclear.delete(key);
+			const { promise, resolve } = Promise.withResolvers<void>();
+			this.#withdrawn = { key, done: promise };
 			try {
 				await this.#options.records.replace(key, claim, undefined, 0);
 			} catch {
-				if (!this.#unclear.has(key)) {
-					this.#unclear.set(key, claim);
-				}
+				this.#unclear.set(key, claim);
 				return;
+			} finally {
+				resolve();
 			}
 		}
 	}
