@@ -159,6 +159,7 @@ export class Attendee {
 				this.#roster = undefined;
 				this.#againAtMs = 0;
 			} else if (message.event === "unsubscribed") {
+				this.#options.note("is sent out");
 				this.#state = "away";
 				this.#againAtMs = performance.now() + RETRY_MS;
 			}
@@ -181,6 +182,7 @@ export class Attendee {
 				this.#begin(wire, session, resume, false);
 			}
 		} else if (ack === "enter") {
+			this.#options.note(`is ${reply.error === undefined ? "in" : `not let in: ${reply.error.message}`}`);
 			this.#state = reply.error === undefined ? "in" : "away";
 			this.#againAtMs = reply.error === undefined ? 0 : performance.now() + RETRY_MS;
 			if (reply.error === undefined) {
@@ -195,6 +197,7 @@ export class Attendee {
 
 	#listed(reply: Ack | Failure): void {
 		if (reply.error !== undefined) {
+			this.#options.note(`gets no list: ${reply.error.message}`);
 			this.#againAtMs = performance.now() + RETRY_MS;
 			return;
 		}

@@ -4,6 +4,8 @@ import { Hub } from "../../packages/server/src/hub/hub.ts";
 import type { World } from "./world.ts";
 
 export interface Bug {
+	/** How what is found begins. */
+	readonly shows: string;
 	/** What a node's broker does in place of what it should. */
 	readonly broker?: (broker: Broker, world: World) => Broker;
 	/** How the broker names its epochs. */
@@ -14,14 +16,16 @@ export interface Bug {
 
 export const BUGS = {
 	/** And says that there was nothing between the entries around it. */
-	"loses a telling": { broker: losingTellings },
-	"appends twice": { broker: appendingTwice },
-	"skips one on resume": { broker: skippingOnRead },
-	"gives offsets out anew": { epoch: () => "always-the-same" },
-	"acknowledges what it has not accepted": { broker: acknowledgingNothing },
-	"forgets idempotency keys": { broker: forgettingKeys },
-	"appends in another order": { broker: swapping },
-	"delivers after unsubscribe": { install: neverLeaving },
+	"loses a telling": { broker: losingTellings, shows: "lost_acked" },
+	"appends twice": { broker: appendingTwice, shows: "duplicates" },
+	"skips one on resume": { broker: skippingOnRead, shows: "lost_acked" },
+	"gives offsets out anew": { epoch: () => "always-the-same", shows: "offset_reuse" },
+	"acknowledges what it has not accepted": { broker: acknowledgingNothing, shows: "wrong_ack" },
+	"forgets idempotency keys": { broker: forgettingKeys, shows: "duplicates" },
+	"appends in another order": { broker: swapping, shows: "reorder" },
+	"delivers after unsubscribe": { install: neverLeaving, shows: "leak" },
+	"performs calls without a claim": { broker: claimingAll, shows: "calls" },
+	"forgets a member": { broker: hidingRecords, shows: "missing_member" },
 } as const satisfies Readonly<Record<string, Bug>>;
 
 export type BugName = keyof typeof BUGS;
@@ -127,6 +131,24 @@ function swapping(broker: Broker, world: World): Broker {
 			held?.();
 			return result;
 		},
+	});
+}
+
+function claimingAll(broker: Broker): Broker {
+	const { records } = broker;
+	return altered(broker, {
+		records: {
+			...records,
+			setIfAbsent: (key, value, ttlMs) =>
+				key.startsWith("call:") ? Promise.resolve(undefined) : records.setIfAbsent(key, value, ttlMs),
+		},
+	});
+}
+
+function hidingRecords(broker: Broker): Broker {
+	const { records } = broker;
+	return altered(broker, {
+		records: { ...records, list: async (prefix, options) => (await records.list(prefix, options)).slice(1) },
 	});
 }
 

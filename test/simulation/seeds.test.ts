@@ -12,6 +12,7 @@ const FOUND: readonly (readonly [number, string, Partial<Scenario>])[] = [
 		{},
 	],
 	[640, "a call that one node had claimed without being told so was waited for at another for ever", {}],
+	[4312, "a call that was tried again while its unclear claim was being given up waited for that claim", {}],
 	[3335, "a node that was not told of a member finds it in the records within about a minute", {}],
 	[1688, "a client came back to a node that had not been told of what the client had, and was sent back", {}],
 	[3409, "the same, in another cluster", {}],

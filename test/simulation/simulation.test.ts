@@ -8,7 +8,7 @@ const SEEDS = 2_000;
 const SECONDS = 1_000;
 
 describe("server, client and broker on a virtual clock, with faults", () => {
-	test(`${SEEDS} seeds keep I1 to I6, I8, I10 and I11, and nobody is told of a loss that is none`, {
+	test(`${SEEDS} seeds keep I1 to I8, I10 and I11; calls are performed once; nobody is told of a loss that is none`, {
 		timeout: 120 * SECONDS,
 	}, async () => {
 		const failed: Result[] = [];
@@ -36,7 +36,7 @@ describe("server, client and broker on a virtual clock, with faults", () => {
 			seeds: SEEDS,
 			bug,
 			done(result) {
-				found ??= result.wrong.length > 0 ? result : undefined;
+				found ??= result.wrong.some((what) => what.startsWith(BUGS[bug].shows)) ? result : undefined;
 				return found !== undefined;
 			},
 		});
