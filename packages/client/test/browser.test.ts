@@ -195,4 +195,22 @@ chromiumProgram.describe("a page with an outbox", () => {
 		await open();
 		await expect.poll(published).toEqual(["last words"]);
 	});
+
+	it("does without Web Locks, which pages without TLS do not have", async () => {
+		await context.addInitScript(
+			"Object.defineProperty(navigator, 'locks', { value: undefined }); delete Crypto.prototype.randomUUID;",
+		);
+		const first = await open();
+		await state(first, "connected");
+		await offline();
+		await type(first, "one");
+		await reload(first);
+		await type(first, "two");
+		const second = await open();
+		await type(second, "other");
+		await Promise.all([reload(first), reload(second)]);
+		await online();
+		await expect.poll(async () => (await published()).toSorted()).toEqual(["one", "other", "two"]);
+		await expect.poll(() => items(first, "#outcomes")).toEqual(["one done", "two done"]);
+	});
 });

@@ -1,7 +1,10 @@
 /**
- * A store in a browser's IndexedDB. Each tab has a box of its own there, of those that nobody has now: a reloaded page
- * finds its own again, a duplicated tab gets an empty one, and what a closed tab left waits for the next that opens. Who has
- * a box is a Web Lock; where there are none (pages without TLS), a lease in the box.
+ * A store in a browser's IndexedDB. Each tab has a box of its own there: a reloaded page finds its own again, a duplicated
+ * tab gets another, and what a closed tab left waits for the next that opens. Who has a box is a Web Lock; where
+ * there are none (pages without TLS), a lease in the box.
+ *
+ * Between two pages of a tab, the box is named in the session's storage: from the end of one page to the beginning of the
+ * next, and not in between, so that a duplicated tab, which gets a copy, is not taken for a reloaded one.
  */
 import { createOutbox, type KeepingOutbox, type OutboxOptions } from "./outbox.ts";
 import { MESSAGE } from "./records.ts";
@@ -25,16 +28,20 @@ function indexedDbStore(name: string): OutboxStore {
 	const remembered = `tidewire-outbox ${name}`;
 	let database: IDBDatabase | undefined;
 	let box = -1;
+	/** This page, as the holder of a lease. Pages without TLS have no `randomUUID`. */
+	let owner = String(crypto.getRandomValues(new BigUint64Array(1))[0]);
 	let letGo = (): void => {};
+	const remember = (): void => sessionStorage.setItem(remembered, JSON.stringify([box, owner]));
 
 	async function load(): Promise<ReadonlyMap<string, unknown>> {
 		const opening = indexedDB.open(`tidewire-outbox ${name}`, 1);
 		opening.onupgradeneeded = () => opening.result.createObjectStore(RECORDS);
 		database = await answerOf(opening);
-		// The tab's own box first: storage of the session survives a reload. A duplicated tab's is copied, and taken.
-		const own = sessionStorage.getItem(remembered);
-		if (own !== null && (await take(Number(own), OWN_PATIENCE_MS))) {
-			return enter(Number(own));
+		const [own, before] = readRemembered(sessionStorage.getItem(remembered));
+		sessionStorage.removeItem(remembered);
+		owner = before ?? owner;
+		if (own !== undefined && (await take(own, OWN_PATIENCE_MS))) {
+			return enter(own);
 		}
 		for (const candidate of await othersFirst()) {
 			if (await take(candidate, 0)) {
@@ -46,7 +53,7 @@ function indexedDbStore(name: string): OutboxStore {
 
 	function enter(taken: number): Promise<ReadonlyMap<string, unknown>> {
 		box = taken;
-		sessionStorage.setItem(remembered, String(box));
+		addEventListener("pagehide", remember);
 		return readAll();
 	}
 
@@ -83,18 +90,18 @@ function indexedDbStore(name: string): OutboxStore {
 
 	/** Read and written in one transaction, so that of two tabs one gets it. */
 	async function takeLease(candidate: number): Promise<boolean> {
-		const { store, done } = begin("readwrite");
 		const key = [candidate, LEASE];
-		const until = (await answerOf(store.get(key))) as number | undefined;
-		const isFree = typeof until !== "number" || until < Date.now();
+		const renew = (store: IDBObjectStore): unknown => store.put({ owner, until: Date.now() + LEASE_MS }, key);
+		const { store, done } = begin("readwrite");
+		const lease = (await answerOf(store.get(key))) as { readonly owner: string; readonly until: number } | undefined;
+		const isFree = lease === undefined || lease.owner === owner || !(lease.until > Date.now());
 		if (isFree) {
-			store.put(Date.now() + LEASE_MS, key);
-			const renewing = setInterval(() => begin("readwrite").store.put(Date.now() + LEASE_MS, key), RENEW_MS);
+			renew(store);
+			const renewing = setInterval(() => renew(begin("readwrite").store), RENEW_MS);
 			letGo = () => {
 				clearInterval(renewing);
 				begin("readwrite").store.delete(key);
 			};
-			addEventListener("pagehide", letGo, { once: true });
 		}
 		await done;
 		return isFree;
@@ -130,10 +137,19 @@ function indexedDbStore(name: string): OutboxStore {
 			return done;
 		},
 		close() {
+			removeEventListener("pagehide", remember);
 			letGo();
 			database?.close();
 		},
 	};
+}
+
+/** The box of the tab's page before, and who that was. */
+function readRemembered(text: string | null): readonly [box?: number, owner?: string] {
+	const found: unknown = JSON.parse(text ?? "[]");
+	return Array.isArray(found) && Number.isSafeInteger(found[0]) && typeof found[1] === "string"
+		? [found[0] as number, found[1]]
+		: [];
 }
 
 function answerOf<T>(request: IDBRequest<T>): Promise<T> {
