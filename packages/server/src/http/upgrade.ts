@@ -167,12 +167,13 @@ export class Upgrader {
 	}
 
 	/** Throws for a page that may not connect. Whether cookies may count: only those of an allowed page's request. */
-	#checkOrigin({ headers, remoteAddress, encrypted }: Arrival): boolean {
+	#checkOrigin(arrival: Arrival): boolean {
+		const { headers, encrypted } = arrival;
 		const { origin, host } = headers;
 		const { dev, allowedOrigins } = this.#node.options;
 		if (dev) {
 			if (
-				!isLoopbackAddress(remoteAddress) ||
+				!isLoopbackAddress(arrival.remoteAddress) ||
 				!isLoopbackHost(host ?? "") ||
 				!isLoopbackOrigin(origin ?? "http://localhost")
 			) {
