@@ -210,7 +210,10 @@ export class Upgrader {
 			// Without the cookies, which would be counted here by who looks for them.
 			headers,
 			params: connection.entrance.params,
-			remoteAddress: arrival.remoteAddress,
+			// Asked for by few, and then kept by Node in the socket.
+			get remoteAddress(): string | undefined {
+				return arrival.remoteAddress;
+			},
 		};
 		let caller: Caller | undefined;
 		try {
