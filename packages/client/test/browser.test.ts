@@ -149,6 +149,7 @@ chromiumProgram.describe("a page with an outbox", () => {
 		});
 		await open(page);
 		await state(page, "connected");
+		await page.locator("body[data-channel=subscribed]").waitFor();
 		const session = await page.locator("body").getAttribute("data-session");
 		isLosing = true;
 		await type(page, "one", "two");

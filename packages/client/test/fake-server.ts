@@ -30,6 +30,8 @@ export class FakeServer {
 	losesReplies = false;
 	/** So many publishes to come are refused for the moment. */
 	refusing = 0;
+	/** For how long, it says. */
+	retryAfter = 2;
 	#tokens = 0;
 
 	constructor(world: FakeWorld) {
@@ -137,7 +139,10 @@ export class FakeServer {
 				let reply = known && this.#world.time - known.at < WINDOW_MS ? known.reply : undefined;
 				if (reply === undefined && action === "publish" && this.refusing > 0) {
 					this.refusing -= 1;
-					socket.say({ ack, error: { code: "rate_limited", message: "slowly", retryable: true, retryAfter: 2 } });
+					socket.say({
+						ack,
+						error: { code: "rate_limited", message: "slowly", retryable: true, retryAfter: this.retryAfter },
+					});
 					return;
 				}
 				if (reply === undefined && after !== undefined && !this.#performed.has(key(after))) {

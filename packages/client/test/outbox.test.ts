@@ -203,6 +203,22 @@ describe("a publish", () => {
 });
 
 describe("limits", () => {
+	it.each([0, -5, 1e-9, 1e300])(
+		"a server that refuses for ever, with a retryAfter of %d, is asked no faster than once a second",
+		async (retryAfter) => {
+			const { tw } = await opened();
+			server.refusing = Number.POSITIVE_INFINITY;
+			server.retryAfter = retryAfter;
+			quietly(tw.channel("chat").publish("one"));
+			quietly(tw.channel("chat").publish("two"));
+			await world.advance(120_000);
+			const sent = world.socket.of("publish").length;
+			expect(sent).toBeGreaterThan(2);
+			// Two messages, and the first try of each.
+			expect(sent).toBeLessThanOrEqual(2 * 121);
+		},
+	);
+
 	it("one message too many, or too many bytes, are refused (limit_reached), and nothing is kept of them", async () => {
 		unplug();
 		const page = await opened({}, { maxRequests: 2, maxRequestBytes: 1_000 });

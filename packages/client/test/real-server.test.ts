@@ -1,4 +1,6 @@
 /** The SDK against Tidewire's own server: sessions, outbox, presence and durable inboxes over real sockets. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -104,6 +106,37 @@ describe("an outbox in a file", () => {
 		await vi.waitFor(() => expect(told).toEqual(["one", "two", "three"]));
 		expect(await published()).toEqual(["one", "two", "three"]);
 		expect(outbox.waiting()).toEqual([]);
+	});
+
+	it("of a process that is killed in the middle of it goes on in the next: each once, in order", async () => {
+		const path = join(folder, "outbox");
+		const source = (name: string): string => JSON.stringify(new URL(`../src/${name}`, import.meta.url).href);
+		const script = `
+			import { connect } from ${source("index.ts")};
+			import { fileOutbox } from ${source("outbox/node.ts")};
+			const url = ${JSON.stringify(`${listening.url}/connect`)};
+			const tw = connect(url, { token: "ann", outbox: fileOutbox(${JSON.stringify(path)}) });
+			await tw.ready();
+			for (let count = 1; ; count += 1) {
+				tw.channel("chat").publish(count).catch(() => {});
+				if (count % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+			}`;
+		const child = spawn(process.execPath, ["--conditions=tidewire-source", "--input-type=module", "--eval", script]);
+		const reader = client({ token: "reader" });
+		const seen: number[] = [];
+		await new Promise<void>((resolve) => {
+			reader.channel("chat").subscribe((data) => seen.push(data as number) > 200 && resolve());
+		});
+		const gone = once(child, "exit");
+		child.kill("SIGKILL");
+		await gone;
+		const outbox = fileOutbox(path);
+		const tw = client({ outbox, token: "ann" });
+		await tw.ready();
+		await vi.waitFor(() => expect(outbox.waiting()).toEqual([]), { timeout: 10_000 });
+		await tw.channel("chat").publish("end");
+		await vi.waitFor(() => expect(seen.at(-1)).toBe("end"));
+		expect(seen.slice(0, -1)).toEqual(seen.slice(0, -1).map((_, index) => index + 1));
 	});
 
 	it("pipelines a channel's publishes in order (after), also behind one that the server refuses", async () => {

@@ -1,7 +1,10 @@
 /** K1: what a contract says, the client's calls are typed by. Checked by the type checker; never run. */
 import { action, channel, contract } from "@tidewire/contract";
 import { z } from "zod";
+import { inbox } from "../src/durable-inbox.ts";
 import { type Client, connect } from "../src/index.ts";
+import { indexedDbOutbox } from "../src/outbox/index.ts";
+import { presence } from "../src/presence.ts";
 import { state } from "../src/state.ts";
 
 const delivery = contract({
@@ -76,6 +79,22 @@ export async function states(): Promise<void> {
 	await game.set({});
 	// @ts-expect-error no such member
 	await game.setKey("nickname", "ann");
+}
+
+export async function entries(): Promise<void> {
+	const outbox = indexedDbOutbox("name", { onOutcome: (message) => same<typeof message.action, string>(true) });
+	const kept = connect<typeof delivery>("wss://host/connect", { outbox, positions: outbox.positions });
+	await kept.action("contact_driver", { message: "hi" }, { keep: true });
+	const here = presence(kept.channel("notices"), { enter: { data: 1 } });
+	same<typeof here.count, number>(true);
+	const reading = inbox(kept.channel("order_1"), "phone", ({ lat }, { position }) => {
+		same<[typeof lat, typeof position], [number, string]>(true);
+	});
+	await reading.done;
+	connect("wss://host/connect", { positions: new Map<string, string>() });
+
+	// @ts-expect-error positions are a Map or the like
+	connect("wss://host/connect", { positions: true });
 }
 
 export async function actions(): Promise<void> {

@@ -6,7 +6,7 @@ import type { Positions } from "../client.ts";
 import type { Journal } from "./journal.ts";
 import { isPosition, POSITION, type PositionRecord } from "./records.ts";
 
-/** A busy channel is written down so often. */
+/** While channels are busy, they are written down so often. */
 const WRITE_EVERY_MS = 200;
 const MAX_CHANNELS = 1_000;
 /** No server knows an epoch for longer by default. */
@@ -25,29 +25,31 @@ export function createKeptPositions(journal: Journal, nowMs: () => number): Kept
 	const kept = new Map<string, PositionRecord>();
 	let dirty = new Set<string>();
 	let timer: ReturnType<typeof setTimeout> | undefined;
+	let wroteAt = Number.NEGATIVE_INFINITY;
 
 	function write(): void {
 		clearTimeout(timer);
 		timer = undefined;
+		wroteAt = performance.now();
 		const changes = [...dirty].map((channel) => [POSITION + channel, kept.get(channel)] as const);
 		dirty = new Set();
 		// What could not be written is written with the next move: until then the page would begin further back.
 		journal.put(changes).catch(() => {});
 	}
 
-	function change(channel: string, delayMs: number): void {
+	function change(channel: string): void {
 		dirty.add(channel);
-		timer ??= setTimeout(write, delayMs);
+		timer ??= setTimeout(write, Math.max(0, wroteAt + WRITE_EVERY_MS - performance.now()));
 	}
 
-	// The last moment in which a page that is left can write.
+	// The last moment in which a page that is left can write; whether it is done, the browser does not promise.
 	globalThis.addEventListener?.("pagehide", write);
 	return {
 		get: (channel) => kept.get(channel)?.position,
 		set(channel, position) {
 			kept.delete(channel);
 			kept.set(channel, { position, at: nowMs() });
-			change(channel, WRITE_EVERY_MS);
+			change(channel);
 			if (kept.size > MAX_CHANNELS) {
 				const [oldest] = kept.keys();
 				kept.delete(oldest!);
@@ -56,7 +58,7 @@ export function createKeptPositions(journal: Journal, nowMs: () => number): Kept
 		},
 		delete(channel) {
 			if (kept.delete(channel)) {
-				change(channel, 0);
+				change(channel);
 			}
 		},
 		restore(records) {
@@ -67,7 +69,7 @@ export function createKeptPositions(journal: Journal, nowMs: () => number): Kept
 					if (isPosition(record) && nowMs() - record.at < MAX_AGE_MS) {
 						found.push([channel, record]);
 					} else {
-						change(channel, WRITE_EVERY_MS);
+						change(channel);
 					}
 				}
 			}

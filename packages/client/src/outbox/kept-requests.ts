@@ -6,6 +6,7 @@
  * channel's publishes are accepted in order, though many are on their way (`after`).
  */
 import type { Ack, MessageId } from "@tidewire/protocol";
+import { hintMs } from "../backoff.ts";
 import type { OutboxClient } from "../client.ts";
 import { TidewireError } from "../error.ts";
 import type { Session } from "../machine.ts";
@@ -14,7 +15,7 @@ import type { Journal } from "./journal.ts";
 import type { KeptMessage } from "./outbox.ts";
 import { type Mark, MESSAGE, type MessageRecord, messageKey, SESSION } from "./records.ts";
 
-/** Before a refusal is tried again, where the server names no time. */
+/** A refusal is not tried again before this, whatever the server asks for (S45). */
 const AGAIN_MS = 1_000;
 
 export interface KeptRequests extends Requests {
@@ -174,7 +175,7 @@ export function createKeptRequests(options: KeptRequestsOptions): KeptRequests {
 			own.behind = true;
 			request.held = true;
 		}
-		const waitMs = isBehind ? 0 : (error.retryAfter ?? 0) * 1_000 || AGAIN_MS;
+		const waitMs = isBehind ? 0 : Math.max(hintMs(error.retryAfter), AGAIN_MS);
 		request.lastAt = client.now() + waitMs - RETRY_MS;
 		client.flush();
 	}

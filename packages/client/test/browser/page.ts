@@ -22,7 +22,12 @@ tw.on("state", (state) => {
 	document.body.dataset.state = state;
 	document.body.dataset.session = tw.session ?? "";
 });
-tw.channel("chat").subscribe((data) => add("#messages", String(data)), { onReset: () => add("#messages", "reset") });
+tw.channel("chat").subscribe((data) => add("#messages", String(data)), {
+	onReset: () => add("#messages", "reset"),
+	onState: (state) => {
+		document.body.dataset.channel = state;
+	},
+});
 document.querySelector("form")?.addEventListener("submit", (event) => {
 	event.preventDefault();
 	const input = document.querySelector("input");
