@@ -161,6 +161,20 @@ describe("a publish", () => {
 		expect(outbox.waiting()).toMatchObject([{ data: "long" }]);
 	});
 
+	it("that its caller wanted for a time only is not sent later than that, by the next page either", async () => {
+		unplug();
+		const page = await opened();
+		quietly(page.tw.channel("chat").publish("now or never", { timeoutMs: 10_000 }));
+		await world.settle();
+		const onOutcome = vi.fn();
+		await reload(page, { onOutcome });
+		await world.advance(20_000);
+		plug();
+		await world.advance(60_000);
+		expect(done()).toEqual([]);
+		expect(onOutcome).toHaveBeenCalledExactlyOnceWith(expect.anything(), expect.objectContaining({ code: "timeout" }));
+	});
+
 	it("is not kept where that is not wanted", async () => {
 		unplug();
 		const page = await opened();

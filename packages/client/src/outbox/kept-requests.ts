@@ -105,11 +105,12 @@ export function createKeptRequests(options: KeptRequestsOptions): KeptRequests {
 	}
 
 	function recordOf(own: Kept): readonly [string, MessageRecord] {
-		const { id, payload } = own.request;
+		const { id, payload, expiresAt } = own.request;
 		if (session !== undefined && own.request.firstAt === undefined) {
 			own.mark = { session: session.id, at: nowMs() };
 		}
-		return [MESSAGE + own.key, { id, payload: payload as string, ...(own.mark && { mark: own.mark }) }];
+		const until = Number.isFinite(expiresAt) ? nowMs() + expiresAt - client.now() : undefined;
+		return [MESSAGE + own.key, { id, payload: payload as string, until, mark: own.mark }];
 	}
 
 	/** Writes down a new one, and lets it go. */
@@ -246,14 +247,14 @@ export function createKeptRequests(options: KeptRequestsOptions): KeptRequests {
 			for (const { request } of early) {
 				requests.forget(request.id);
 			}
-			for (const [key, { id, payload, mark: found }] of messages) {
+			for (const [key, { id, payload, until, mark: found }] of messages) {
 				lastPlace = Math.max(lastPlace, Number(key));
 				const ageMs = found === undefined ? 0 : nowMs() - found.at;
 				const isKnown = found?.session === sessionId && ageMs >= 0;
 				const firstAt = found === undefined ? undefined : isKnown ? client.now() - ageMs : Number.NEGATIVE_INFINITY;
 				try {
 					const answer = outcomeOf(messageOf({ payload }));
-					const expiresAt = Number.POSITIVE_INFINITY;
+					const expiresAt = until === undefined ? Number.POSITIVE_INFINITY : client.now() + until - nowMs();
 					keep({ id, kind: "once", payload, keep: true, expiresAt, firstAt, answer }, key, found);
 				} catch (error) {
 					client.report(error as TidewireError);

@@ -16,6 +16,8 @@ export interface MessageRecord {
 	readonly id: number;
 	/** As it travels, without `after`. */
 	readonly payload: string;
+	/** When its caller no longer wants it sent, in milliseconds since 1970; absent: never. */
+	readonly until?: number | undefined;
 	readonly mark?: Mark | undefined;
 }
 
@@ -48,6 +50,7 @@ function isMessage(value: unknown): value is MessageRecord {
 		Number.isSafeInteger(value.id) &&
 		typeof value.payload === "string" &&
 		value.payload.startsWith("{") &&
+		(value.until === undefined || typeof value.until === "number") &&
 		(value.mark === undefined || isMark(value.mark))
 	);
 }
