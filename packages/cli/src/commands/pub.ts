@@ -36,6 +36,8 @@ async function pub(
 		codec: verbatimJson,
 		requestTimeoutMs: TIMEOUT_MS,
 		...(token === undefined ? {} : { token }),
+		// Comes with the state, too, and with the publish: said once, below.
+		onError: () => {},
 	});
 	// Why the connection failed says more than that the answer did not come in time.
 	let trouble: TidewireError | undefined;

@@ -142,7 +142,7 @@ function readPort(text: string): number {
 
 function readSeconds(text: string): number {
 	if (!/^\d{1,6}(\.\d{1,3})?$/.test(text)) {
-		throw new InvalidArgumentError("It must be a number of seconds.");
+		throw new InvalidArgumentError("It must be a number of seconds, from 0.");
 	}
 	return Number(text);
 }

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { FaultProxy, type Link } from "../../src/verify/fault/proxy.ts";
+import { FaultProxy, Link } from "../../src/verify/fault/proxy.ts";
 import { seeded } from "../../src/verify/fault/random.ts";
 
 const cleanups: (() => unknown)[] = [];
@@ -38,6 +38,21 @@ async function open(): Promise<Pair> {
 	return { server, proxy, client, peer, link };
 }
 
+/** The two ends of a connection. */
+async function pair(): Promise<readonly [Socket, Socket]> {
+	const server = createServer({ allowHalfOpen: true }).listen(0, "127.0.0.1");
+	await once(server, "listening");
+	const accepted = once(server, "connection") as Promise<[Socket]>;
+	const near = connect({ port: (server.address() as AddressInfo).port, host: "127.0.0.1", allowHalfOpen: true });
+	const [far] = await accepted;
+	server.close();
+	for (const socket of [near, far]) {
+		socket.on("error", () => {});
+		cleanups.push(() => socket.destroy());
+	}
+	return [near, far];
+}
+
 /** Reads what comes, until it is closed; a reset is one way to be. */
 function closed(socket: Socket): Promise<void> {
 	return new Promise((resolve) => void socket.resume().on("close", () => resolve()));
@@ -72,6 +87,16 @@ describe("the fault proxy", () => {
 		link.cut();
 		await both;
 		expect(proxy.links).toEqual([]);
+	});
+
+	it("cuts while an end is on its way (a server that refuses the handshake and hangs up)", async () => {
+		const [client] = await pair();
+		const [upstream, server] = await pair();
+		const link = new Link(client, upstream, seeded(1));
+		upstream.on("end", () => link.cut());
+		const both = Promise.all([once(client, "close"), once(upstream, "close")]);
+		server.end("HTTP/1.1 404 Not Found\r\n\r\n");
+		await both;
 	});
 
 	it("takes a connection down with the server's end", async () => {

@@ -147,9 +147,7 @@ export class Link {
 
 	/** Both ends see a reset; what was under way is lost. */
 	cut(): void {
-		for (const socket of this.#sockets) {
-			socket.resetAndDestroy();
-		}
+		this.#sockets.forEach(reset);
 	}
 
 	heal(): void {
@@ -161,7 +159,7 @@ export class Link {
 	#close(closed: Socket): void {
 		for (const socket of this.#sockets) {
 			if (socket !== closed && closed.errored !== null) {
-				socket.resetAndDestroy();
+				reset(socket);
 			} else if (socket !== closed && !(closed.readableEnded && closed.writableFinished)) {
 				socket.destroy();
 			}
@@ -170,6 +168,15 @@ export class Link {
 			this.toServer.stop();
 			this.toClient.stop();
 		}
+	}
+}
+
+/** A handle whose end is being sent refuses a reset, and then neither closes nor lets the process end. */
+function reset(socket: Socket): void {
+	if (socket.writableEnded) {
+		socket.destroy();
+	} else {
+		socket.resetAndDestroy();
 	}
 }
 
