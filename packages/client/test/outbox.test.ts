@@ -131,6 +131,22 @@ describe("a publish", () => {
 		expect(onError).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ code: "unknown_outcome" }));
 	});
 
+	it("is not believed to be fresh because the clock went back: its outcome is unknown", async () => {
+		const page = await opened();
+		server.losesReplies = true;
+		quietly(page.tw.channel("chat").publish("hi"));
+		await world.settle();
+		server.losesReplies = false;
+		const onOutcome = vi.fn();
+		await reload(page, { onOutcome, nowMs: () => 1_700_000_000_000 + world.time });
+		await world.advance(2_000);
+		expect(onOutcome).toHaveBeenCalledExactlyOnceWith(
+			expect.anything(),
+			expect.objectContaining({ code: "unknown_outcome" }),
+		);
+		expect(done()).toEqual(["hi"]);
+	});
+
 	it("after more than the session's window offline is sent as new if it was never sent, else unknown", async () => {
 		const page = await opened();
 		server.losesReplies = true;
