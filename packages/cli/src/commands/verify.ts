@@ -23,6 +23,9 @@ interface VerifyOptions
 	readonly record?: string;
 	readonly settle: number;
 	readonly sdk?: boolean;
+	readonly presence: boolean;
+	readonly presenceGrace: number;
+	readonly presenceLate: number;
 	readonly token?: string;
 	readonly judge?: string;
 	readonly json?: boolean;
@@ -52,6 +55,14 @@ export function verifyCommand(terminal: Terminal): Command {
 		.option("--judge <file>", "judge such a record instead of running")
 		.option("--settle <seconds>", "how long everything may take to arrive after the faults", readPositive, 15)
 		.option("--sdk", "drive the SDK instead of a client of verify's own: judges what an application sees")
+		.option("--no-presence", "without the five clients more that enter and watch a presence channel")
+		.option(
+			"--presence-grace <seconds>",
+			"how long the server keeps a member that lost its connection",
+			readPositive,
+			15,
+		)
+		.option("--presence-late <seconds>", "how late all may know of a change of presence", readPositive, 5)
 		.option("--json", "print the verdict as one JSON object")
 		.addOption(tokenOption())
 		.action((url: URL | undefined, options: VerifyOptions) => perform(terminal, url, options));
@@ -61,7 +72,7 @@ async function perform(terminal: Terminal, url: URL | undefined, options: Verify
 	if ((url === undefined) === (options.judge === undefined)) {
 		throw new CliError("usage", "verify takes either the server's URL or --judge with a record's file");
 	}
-	const { seed, verdict } = url === undefined ? await judge(options.judge ?? "") : await run(terminal, url, options);
+	const { seed, verdict } = url === undefined ? await judge(options) : await run(terminal, url, options);
 	if (options.json === true) {
 		terminal.print(JSON.stringify({ seed, ...verdict }));
 	} else {
@@ -91,8 +102,8 @@ interface Judged {
 	readonly verdict: Verdict;
 }
 
-async function judge(file: string): Promise<Judged> {
-	const judge = new Judge();
+async function judge({ judge: file = "", presenceGrace, presenceLate }: VerifyOptions): Promise<Judged> {
+	const judge = new Judge({ presenceGraceMs: presenceGrace * 1_000, presenceLateMs: presenceLate * 1_000 });
 	let seed = 0;
 	await readRecord(
 		file,
@@ -120,12 +131,15 @@ async function run(terminal: Terminal, url: URL, options: VerifyOptions): Promis
 		throw new CliError("usage", "--nodes and port 0 are for nodes that verify starts itself: they need --start");
 	}
 	const { seconds, publishers, subscribers, channels, channelName, rate, nodes } = options;
+	const { presence, presenceGrace, presenceLate } = options;
 	const about = `${publishers} publishers, ${subscribers} subscribers, ${channels} channels, ${rate} messages/s`;
 	terminal.note(`seed ${seed}: ${about}, ${seconds} s, faults: ${faults.join(", ") || "none"}`, "aside");
 	try {
 		const verdict = await verify({
 			...{ url, seconds, publishers, subscribers, channels, channelName, rate, nodes },
 			...{ faults, everySeconds: every, settleSeconds: settle, start, token, record, seed, sdk },
+			...{ presence, presenceGraceSeconds: presenceGrace, presenceLateSeconds: presenceLate },
+			note: (words) => terminal.note(words, "aside"),
 			stopped: terminal.stopped,
 			progress: tell(terminal),
 		});

@@ -13,11 +13,12 @@ export function describeVerdict({ counts, examples, figures, complete }: Verdict
 		`${figure(figures.connectionsLost)} connections lost`,
 		`${figure(figures.recovered)} subscriptions recovered, ${figures.notRecovered} told that they could not`,
 		`${figure(sum(figures.announcedLosses))} deliveries announced as lost${detail(figures.announcedLosses)}`,
+		`${figure(figures.presence.told)} changes of presence told, ${figures.presence.lists} lists of members compared`,
 		`${figure(sum(figures.faults))} faults${detail(figures.faults)}`,
 		"",
 		...COUNTER_NAMES.map((name) => {
 			const { invariant, meaning } = COUNTERS[name];
-			return `${figure(counts[name])} ${name.padEnd(12)} ${invariant.padEnd(3)} ${meaning}`;
+			return `${figure(counts[name])} ${name.padEnd(14)} ${invariant.padEnd(3)} ${meaning}`;
 		}),
 	];
 	if (examples.length > 0) {

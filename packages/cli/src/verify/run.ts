@@ -11,7 +11,10 @@ import { FaultProxy, type Link } from "./fault/proxy.ts";
 import { pick, type Random, seeded } from "./fault/random.ts";
 import { Judge } from "./judge/judge.ts";
 import type { Verdict } from "./judge/verdict.ts";
+import { Attendance } from "./load/attendance.ts";
+import type { Attendee } from "./load/attendee.ts";
 import { type LoadClientOptions, type Publisher, WirePublisher } from "./load/publisher.ts";
+import { dialling, hostOf, routesTo, sdkRoute } from "./load/route.ts";
 import { SdkPublisher, SdkSubscriber } from "./load/sdk.ts";
 import { type Subscriber, WireSubscriber } from "./load/subscriber.ts";
 import { dial, type Route } from "./load/wire.ts";
@@ -40,11 +43,19 @@ export interface RunOptions {
 	readonly seed: number;
 	readonly record: string | undefined;
 	readonly sdk: boolean;
+	/** Whether a few more clients enter and watch a presence channel. */
+	readonly presence: boolean;
+	/** For how long the server keeps a member whose connection is lost. */
+	readonly presenceGraceSeconds: number;
+	/** How much later than it is due all may know of a change of presence. */
+	readonly presenceLateSeconds: number;
 	/** How long after the faults everything may take to arrive. */
 	readonly settleSeconds: number;
 	/** Ends the load early; what there is is judged. */
 	readonly stopped: AbortSignal;
 	readonly progress: (progress: Progress) => void;
+	/** Says what is not as it was asked for. */
+	readonly note: (words: string) => void;
 }
 
 export interface Progress {
@@ -59,6 +70,7 @@ export interface Progress {
 const TICK_MS = 10;
 const PROGRESS_MS = 1_000;
 const BEGIN_MS = 30_000;
+const ATTENDEES = 5;
 
 /** Rejects with `CliError` where there is nothing to judge: no server, no permission, a node that does not start. */
 export async function verify(options: RunOptions): Promise<Verdict> {
@@ -72,13 +84,15 @@ export async function verify(options: RunOptions): Promise<Verdict> {
 
 class Run {
 	readonly #options: RunOptions;
-	readonly #judge = new Judge();
+	readonly #judge: Judge;
 	readonly #beganMs = performance.now();
 	readonly #nodes: NodeProcess[] = [];
 	readonly #proxies: FaultProxy[] = [];
 	readonly #publishers: Publisher[] = [];
 	readonly #subscribers: Subscriber[] = [];
 	readonly #channels: readonly string[];
+	readonly #presenceChannel: string;
+	#attendance: Attendance | undefined;
 	readonly #failed = Promise.withResolvers<never>();
 	#writer: RecordWriter | undefined;
 	#ticker: NodeJS.Timeout | undefined;
@@ -89,9 +103,11 @@ class Run {
 	constructor(options: RunOptions) {
 		this.#options = options;
 		const run = randomBytes(4).toString("hex");
-		this.#channels = Array.from({ length: options.channels }, (_, index) =>
-			options.channelName.replaceAll("{run}", run).replaceAll("{n}", String(index + 1)),
-		);
+		const nameOf = (n: number): string => options.channelName.replaceAll("{run}", run).replaceAll("{n}", String(n));
+		this.#channels = Array.from({ length: options.channels }, (_, index) => nameOf(index + 1));
+		this.#presenceChannel = nameOf(options.channels + 1);
+		const { presenceGraceMs, presenceLateMs } = this.#presenceTimes;
+		this.#judge = new Judge({ presenceGraceMs, presenceLateMs });
 		this.#failed.promise.catch(() => {});
 	}
 
@@ -105,6 +121,7 @@ class Run {
 			everyMs: everySeconds * 1_000,
 			publishers: names("p", this.#options.publishers),
 			subscribers: names("s", this.#options.subscribers),
+			attendees: names("m", this.#attendees),
 			nodes: this.#options.nodes,
 		});
 		const url = await this.#startNodes();
@@ -144,12 +161,13 @@ class Run {
 				acked: this.#acked,
 			}),
 		]);
+		await Promise.race([this.#failed.promise, this.#attendance?.settle()]);
 		for (const publisher of this.#publishers) {
 			publisher.stop();
 		}
 		this.#record({ t: this.#now(), event: "end" });
-		for (const subscriber of this.#subscribers) {
-			subscriber.stop();
+		for (const client of [...this.#subscribers, ...this.#present]) {
+			client.stop();
 		}
 		await this.#writer?.close();
 		return this.#judge.finish();
@@ -159,7 +177,7 @@ class Run {
 	async end(): Promise<void> {
 		clearInterval(this.#ticker);
 		clearInterval(this.#progress);
-		for (const client of [...this.#publishers, ...this.#subscribers]) {
+		for (const client of this.#clients) {
 			client.stop();
 		}
 		await Promise.all(this.#proxies.map((proxy) => proxy.close()));
@@ -210,19 +228,9 @@ class Run {
 		}
 	}
 
-	#routes(url: URL): readonly Route[] {
-		return Array.from({ length: this.#options.nodes }, (_, index) => {
-			const own = new URL(url);
-			own.port = index === 0 ? url.port : String(Number(url.port) + index);
-			const proxy = this.#proxies[index];
-			const via = proxy === undefined ? {} : { via: { host: "127.0.0.1", port: proxy.port } };
-			return { url: own, token: this.#options.token, ...via };
-		});
-	}
-
 	/** The SDK does not tell where its connections come from: there, any of them will do. */
 	#link(client: string): Link | undefined {
-		const clients = [...this.#publishers, ...this.#subscribers];
+		const clients = this.#clients;
 		const index = clients.findIndex(({ name }) => name === client);
 		const port = clients[index]?.localPort;
 		if (this.#options.sdk) {
@@ -234,7 +242,7 @@ class Run {
 
 	/** Also finds out whether there is a server at all. */
 	async #createClients(url: URL, random: Random): Promise<void> {
-		const routes = this.#routes(url);
+		const routes = routesTo(url, this.#options, this.#proxies);
 		const greeting = await dial(routes[0]!, { message: () => {}, lost: () => {} }, this.#options.stopped).catch(
 			(cause) => {
 				throw new CliError("failure", `no WebSocket connection to ${url.origin}${url.pathname}: ${wordsOf(cause)}`, {
@@ -258,6 +266,36 @@ class Run {
 					: new WireSubscriber({ ...this.#about(name), ...dialling(routes, random) }, this.#channels),
 			);
 		}
+		this.#attend(routes, random);
+	}
+
+	#attend(routes: readonly Route[], random: Random): void {
+		const { presenceGraceMs: graceMs, presenceLateMs: lateMs } = this.#presenceTimes;
+		const about = { channel: this.#presenceChannel, graceMs, lateMs, now: this.#now, record: this.#record };
+		// Whims are drawn from a seed of their own: they depend on answers, and the plan must not depend on them.
+		const whims = seeded(this.#options.seed ^ 0x7072_6573);
+		this.#attendance = new Attendance({ ...about, off: this.#options.note }, names("m", this.#attendees), {
+			...dialling(routes, random),
+			whims,
+		});
+	}
+
+	/** How many; the SDK's clients are not among them. */
+	get #attendees(): number {
+		return this.#options.presence && !this.#options.sdk ? ATTENDEES : 0;
+	}
+
+	get #present(): readonly Attendee[] {
+		return this.#attendance?.attendees ?? [];
+	}
+
+	get #presenceTimes(): { readonly presenceGraceMs: number; readonly presenceLateMs: number } {
+		const { presenceGraceSeconds, presenceLateSeconds } = this.#options;
+		return { presenceGraceMs: presenceGraceSeconds * 1_000, presenceLateMs: presenceLateSeconds * 1_000 };
+	}
+
+	get #clients(): readonly (Publisher | Subscriber | Attendee)[] {
+		return [...this.#publishers, ...this.#subscribers, ...this.#present];
 	}
 
 	#about(name: string): Pick<LoadClientOptions, "name" | "now" | "record" | "refused"> {
@@ -277,7 +315,7 @@ class Run {
 
 	/** Everybody is connected and subscribed before the first message and the first fault. */
 	async #begin(): Promise<void> {
-		const clients = [...this.#publishers, ...this.#subscribers];
+		const clients = this.#clients;
 		for (const client of clients) {
 			client.start();
 		}
@@ -286,7 +324,8 @@ class Run {
 		while (waits.length > 0 && !this.#options.stopped.aborted) {
 			await Promise.race([this.#failed.promise, pause(TICK_MS, this.#options.stopped)]);
 			this.#tickAll();
-			waits = waits.filter(({ ready }) => !ready);
+			const left = this.#clients;
+			waits = waits.filter((client) => !client.ready && left.includes(client));
 			if (performance.now() > until) {
 				const { name, trouble } = waits[0]!;
 				const words = `${waits.length} of ${clients.length} clients are not ready after ${BEGIN_MS / 1_000} s`;
@@ -324,7 +363,7 @@ class Run {
 
 	#tickAll(): void {
 		const nowMs = performance.now();
-		for (const client of [...this.#publishers, ...this.#subscribers]) {
+		for (const client of this.#clients) {
 			client.tick(nowMs);
 		}
 	}
@@ -332,25 +371,6 @@ class Run {
 
 function names(prefix: string, count: number): readonly string[] {
 	return Array.from({ length: count }, (_, index) => `${prefix}${index + 1}`);
-}
-
-function hostOf({ hostname }: URL): string {
-	return hostname.startsWith("[") ? hostname.slice(1, -1) : hostname;
-}
-
-/** A client comes back to any node. */
-function dialling(routes: readonly Route[], random: Random): Pick<LoadClientOptions, "dial" | "random"> {
-	return { random, dial: (events, signal) => dial(pick(random, routes), events, signal) };
-}
-
-/** The SDK knows no way around: it is given the proxy's own address. */
-function sdkRoute({ url, via, token }: Route): { readonly url: URL; readonly token: string | undefined } {
-	const through = new URL(url);
-	if (via !== undefined) {
-		through.hostname = via.host;
-		through.port = String(via.port);
-	}
-	return { url: through, token };
 }
 
 /** Resolves after so long, or when it is stopped. */

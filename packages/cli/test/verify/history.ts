@@ -5,6 +5,7 @@
  */
 import { between, pick, type Random, seeded } from "../../src/verify/fault/random.ts";
 import { formatValue, type RecordEvent } from "../../src/verify/record/event.ts";
+import { PRESENCE_BUGS, PresenceModel } from "./presence-history.ts";
 
 export const BUGS = [
 	"drop one",
@@ -23,6 +24,7 @@ export const BUGS = [
 	"append out of order",
 	"tell subscribers different things",
 	"pass over a hole without a gap",
+	...PRESENCE_BUGS,
 ] as const;
 
 export type Bug = (typeof BUGS)[number];
@@ -83,6 +85,7 @@ class World {
 	readonly #subscribers: Client[];
 	/** Idempotent replies by session, channel and n. */
 	#performed = new Map<string, number>();
+	readonly #presence: PresenceModel;
 	#healed = false;
 	#ids = 0;
 	#t = 0;
@@ -94,6 +97,20 @@ class World {
 		this.#logs = ["a", "b"].map((name) => ({ name, epoch: `e${++this.#ids}`, entries: [], tail: 0 }));
 		this.#publishers = ["p1", "p2", "p3"].map(client);
 		this.#subscribers = ["s1", "s2", "s3", "s4"].map(client);
+		const world = this;
+		this.#presence = new PresenceModel(seed, {
+			now: () => this.#t,
+			pass: (ms) => {
+				this.#t += ms;
+			},
+			say: (event) => {
+				this.events.push({ ...event, t: this.#t } as RecordEvent);
+			},
+			plant: (bug) => this.#plant(bug),
+			get planted() {
+				return world.planted;
+			},
+		});
 	}
 
 	run(steps: number): void {
@@ -102,6 +119,7 @@ class World {
 		}
 		for (let step = 0; step < steps; step++) {
 			this.#step();
+			this.#presence.step();
 		}
 		for (const each of this.#clients) {
 			this.#connect(each);
@@ -114,6 +132,7 @@ class World {
 			this.#publish(this.#publishers[0]!, log);
 		}
 		this.#settle();
+		this.#presence.settle();
 		this.#say({ event: "end" });
 	}
 

@@ -54,7 +54,7 @@ describe("clean histories", () => {
 	});
 });
 
-/** The list of the reliability notes: 7 of 8; the eighth is one lost leave event, and comes with presence. */
+/** The eight that a checker has to find before it is believed. */
 const SEEDED: readonly (readonly [Bug, readonly Counter[]])[] = [
 	["drop one", ["silent_gap"]],
 	["duplicate one", ["duplicates"]],
@@ -63,6 +63,7 @@ const SEEDED: readonly (readonly [Bug, readonly Counter[]])[] = [
 	["reuse an offset after restart", ["offset_reuse"]],
 	["skip one on resume", ["silent_gap"]],
 	["deliver after revoke", ["leak"]],
+	["lose one leave event", ["ghost"]],
 ];
 
 const MORE: readonly (readonly [Bug, readonly Counter[]])[] = [
@@ -75,20 +76,40 @@ const MORE: readonly (readonly [Bug, readonly Counter[]])[] = [
 	["append out of order", ["reorder"]],
 	["tell subscribers different things", ["divergence", "offset_reuse", "wrong_ack"]],
 	["pass over a hole without a gap", ["silent_gap"]],
+	["lose one join event", ["missing_member"]],
+	["keep a member beyond its grace", ["ghost"]],
+	["tell of leaving though it came back within the grace", ["missing_member"]],
+	["leave a member out of the list", ["missing_member", "ghost"]],
 ];
+
+/** How many of 20 histories with this bug were found under a counter that names it; why not, where one was not. */
+function find(bug: Bug, counters: readonly Counter[]): readonly string[] {
+	const missed: string[] = [];
+	let from = 0;
+	for (let run = 0; run < 20; run++) {
+		const { seed, events } = plant(bug, from);
+		const { counts, examples } = judge(events);
+		const found = counters.reduce((sum, counter) => sum + counts[counter], 0);
+		if (found === 0 || examples.length === 0) {
+			missed.push(`seed ${seed}: ${JSON.stringify(counts)}`);
+		}
+		from = seed + 1;
+	}
+	return missed;
+}
 
 describe("a history with one bug", () => {
 	it.each([...SEEDED, ...MORE])("finds: %s", (bug, counters) => {
-		let from = 0;
-		for (let run = 0; run < 20; run++) {
-			const { seed, events } = plant(bug, from);
-			const { counts, examples } = judge(events);
-			const found = counters.reduce((sum, counter) => sum + counts[counter], 0);
-			expect(found, `seed ${seed}: ${JSON.stringify(counts)}`).toBeGreaterThan(0);
-			expect(examples.length).toBeGreaterThan(0);
-			from = seed + 1;
-		}
+		expect(find(bug, counters)).toEqual([]);
 	});
+});
 
-	it.todo("finds: lose one leave event (I7, when servers have presence)");
+describe("the checker's own proof", () => {
+	it("finds 8 of 8 seeded bugs, and raises 0 false alarms in 100 clean runs", () => {
+		const found = SEEDED.filter(([bug, counters]) => find(bug, counters).length === 0);
+		const alarms = Array.from({ length: 100 }, (_, seed) => judge(history(seed).events)).filter(({ clean }) => !clean);
+		const says = `${found.length} of ${SEEDED.length} seeded bugs found, ${alarms.length} false alarms in 100 clean runs`;
+		console.info(says);
+		expect(says).toBe("8 of 8 seeded bugs found, 0 false alarms in 100 clean runs");
+	});
 });

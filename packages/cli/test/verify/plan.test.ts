@@ -10,6 +10,7 @@ function plan(seed: number, options: Partial<PlanOptions> = {}): readonly Fault[
 		everyMs: 1_000,
 		publishers: ["p1", "p2"],
 		subscribers: ["s1", "s2", "s3"],
+		attendees: ["m1"],
 		nodes: 3,
 		...options,
 	});
@@ -38,7 +39,7 @@ describe("a plan of faults", () => {
 			for (const { kind, clients, node, forMs } of plan(seed)) {
 				expect(clients.every((name) => kind === "cut" || name.startsWith(kind === "acks" ? "p" : "s"))).toBe(true);
 				expect(new Set(clients).size).toBe(clients.length);
-				expect(clients.length).toBeLessThanOrEqual(2);
+				expect(clients.length).toBeLessThanOrEqual(3);
 				expect([0, 1, 2]).toContain(node);
 				expect(forMs).toBeLessThan(1_000);
 			}

@@ -33,9 +33,13 @@ function run(url: URL, options: Partial<RunOptions> = {}): Promise<Verdict> {
 		seed: 1,
 		record: undefined,
 		sdk: false,
+		presence: true,
+		presenceGraceSeconds: 15,
+		presenceLateSeconds: 5,
 		settleSeconds: 3,
 		stopped: new AbortController().signal,
 		progress: () => {},
+		note: () => {},
 		...options,
 	});
 }

@@ -45,6 +45,8 @@ export interface PlanOptions {
 	readonly everyMs: number;
 	readonly publishers: readonly string[];
 	readonly subscribers: readonly string[];
+	/** Members of the presence channel. */
+	readonly attendees: readonly string[];
 	readonly nodes: number;
 }
 
@@ -70,10 +72,10 @@ export function planFaults(options: PlanOptions): readonly Fault[] {
 	return plan;
 }
 
-function clientsOf({ random, publishers, subscribers }: PlanOptions, kind: FaultKind): readonly string[] {
+function clientsOf({ random, publishers, subscribers, attendees }: PlanOptions, kind: FaultKind): readonly string[] {
 	switch (kind) {
 		case "cut":
-			return some(random, [...publishers, ...subscribers]);
+			return some(random, [...publishers, ...subscribers, ...attendees]);
 		case "stall":
 		case "leave":
 			return some(random, subscribers);

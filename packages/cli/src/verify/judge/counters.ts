@@ -1,8 +1,6 @@
 /**
  * What the judge counts, each with the invariant that it stands for (I1–I11), and what it keeps of what it finds: every
  * anomaly is counted, the first few of each kind are kept with their evidence.
- *
- * Presence (I7: a ghost, a missing member) belongs here once servers have presence: `ghost` and `missing_member`.
  */
 
 export const COUNTERS = {
@@ -14,6 +12,8 @@ export const COUNTERS = {
 	silent_gap: { invariant: "I4", meaning: "offsets passed over without a word" },
 	phantom: { invariant: "I5", meaning: "delivered, but never sent, or definitely refused" },
 	offset_reuse: { invariant: "I6", meaning: "an offset given out anew, or a log that went back in the same epoch" },
+	ghost: { invariant: "I7", meaning: "a member shown that had gone, or whose leave was not told" },
+	missing_member: { invariant: "I7", meaning: "a member not shown that was there, or whose join was not told" },
 	leak: { invariant: "I8", meaning: "delivered without a subscription, or after its end or revocation" },
 	stuck: { invariant: "I10", meaning: "after the faults: not acknowledged, or not delivered to somebody" },
 	wrong_ack: { invariant: "I11", meaning: "an acknowledgement for nothing, or one position for two messages" },

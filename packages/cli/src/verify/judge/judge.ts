@@ -11,6 +11,7 @@ import { isDefinite } from "../record/event.ts";
 import { Findings } from "./counters.ts";
 import { type EpochLog, Log, name } from "./log.ts";
 import { covers } from "./offsets.ts";
+import { Presence } from "./presence.ts";
 import { Publishes, type Sent, type Standing } from "./publishes.ts";
 import { Totals, type Verdict } from "./verdict.ts";
 import { type EpochView, View } from "./view.ts";
@@ -20,6 +21,10 @@ export interface JudgeOptions {
 	readonly examples?: number;
 	/** How long after a revocation something may still come, in milliseconds. Default 1,000. */
 	readonly revocationGraceMs?: number;
+	/** For how long the server keeps a member whose connection is lost. Default 15,000. */
+	readonly presenceGraceMs?: number;
+	/** How much later than it is due everybody may know of a change of presence. Default 5,000. */
+	readonly presenceLateMs?: number;
 }
 
 interface ChannelCase {
@@ -35,6 +40,7 @@ export class Judge {
 	readonly findings: Findings;
 	readonly totals = new Totals();
 	readonly #graceMs: number;
+	readonly #presence: Presence;
 	readonly #channels = new Map<string, ChannelCase>();
 	readonly #standings = new Map<string, Standing>();
 	/** The header is line 1. */
@@ -42,9 +48,11 @@ export class Judge {
 	#healed: { readonly line: number; readonly channels: readonly string[] } | undefined;
 	#ended = false;
 
-	constructor({ examples = 5, revocationGraceMs = 1_000 }: JudgeOptions = {}) {
+	constructor(options: JudgeOptions = {}) {
+		const { examples = 5, revocationGraceMs = 1_000, presenceGraceMs = 15_000, presenceLateMs = 5_000 } = options;
 		this.findings = new Findings(examples);
 		this.#graceMs = revocationGraceMs;
+		this.#presence = new Presence({ findings: this.findings, graceMs: presenceGraceMs, lateMs: presenceLateMs });
 	}
 
 	/** Events in the order of the record. */
@@ -53,9 +61,11 @@ export class Judge {
 		switch (event.event) {
 			case "connected":
 				this.#connected(event);
+				this.#presence.connected(event);
 				break;
 			case "lost":
 				this.totals.connectionsLost++;
+				this.#presence.lost(event, line);
 				for (const { views } of this.#channels.values()) {
 					views.get(event.client)?.lost();
 				}
@@ -117,6 +127,24 @@ export class Judge {
 			case "revoked":
 				this.#view(event).revoked(event.t);
 				break;
+			case "members":
+				this.totals.presenceLists++;
+				this.#presence.see(event, line);
+				break;
+			case "join":
+			case "leave":
+			case "update":
+			case "count":
+				this.totals.presenceTold++;
+				this.#presence.see(event, line);
+				break;
+			case "enter":
+			case "entered":
+			case "not-entered":
+			case "exit":
+			case "exited":
+				this.#presence.see(event, line);
+				break;
 			case "fault":
 				this.totals.fault(event.kind);
 				break;
@@ -143,6 +171,9 @@ export class Judge {
 					this.#judgeDelivery(channel, view, epochView, channel.log.find(epoch));
 				}
 			}
+		}
+		if (this.#ended) {
+			this.#presence.end(this.totals.durationMs, this.#line, this.#healed !== undefined);
 		}
 		if (this.#ended && this.#healed !== undefined) {
 			for (const channel of this.#healed.channels) {

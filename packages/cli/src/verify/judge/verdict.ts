@@ -32,6 +32,8 @@ export interface Figures {
 	/** Subscriptions that went on where they were, and those that were told that they could not. */
 	readonly recovered: number;
 	readonly notRecovered: number;
+	/** Joins, leaves, updates and counts that members were told, and the lists that they got. */
+	readonly presence: { readonly told: number; readonly lists: number };
 	readonly faults: Readonly<Record<string, number>>;
 }
 
@@ -44,6 +46,8 @@ export class Totals {
 	delivered = 0;
 	connections = 0;
 	connectionsLost = 0;
+	presenceTold = 0;
+	presenceLists = 0;
 	#refused = 0;
 	#unknown = 0;
 	#recovered = 0;
@@ -100,6 +104,7 @@ export class Totals {
 				connectionsLost: this.connectionsLost,
 				recovered: this.#recovered,
 				notRecovered: this.#notRecovered,
+				presence: { told: this.presenceTold, lists: this.presenceLists },
 				faults: this.#faults.figures,
 			},
 		};

@@ -128,6 +128,66 @@ export interface RevokedEvent extends OfChannel {
 	readonly event: "revoked";
 }
 
+interface OfMember extends OfChannel {
+	/** The member's id, which is its session's name. */
+	readonly member: string;
+}
+
+/** The client asked to become a member of the channel, and to be told of the others. */
+export interface EnterEvent extends OfMember {
+	readonly event: "enter";
+}
+
+/** It is one; what it is told from here on is what changes. */
+export interface EnteredEvent extends OfMember {
+	readonly event: "entered";
+}
+
+export interface NotEnteredEvent extends OfChannel {
+	readonly event: "not-entered";
+	readonly code: string;
+}
+
+/** The client asked to be a member no more. */
+export interface ExitEvent extends OfChannel {
+	readonly event: "exit";
+}
+
+/** That was acknowledged. */
+export interface ExitedEvent extends OfChannel {
+	readonly event: "exited";
+}
+
+/** The client was told of a member, its own included. */
+export interface ToldEvent extends OfMember {
+	readonly event: "join" | "leave" | "update";
+}
+
+/** It was told a number in place of names. `anew`: names follow again. Either way what it was told of names is void. */
+export interface CountEvent extends OfChannel {
+	readonly event: "count";
+	readonly count: number;
+	readonly anew?: boolean;
+}
+
+/** The client asked at `asked` who is there. `more`: these are not all. */
+export interface MembersEvent extends OfChannel {
+	readonly event: "members";
+	readonly asked: number;
+	readonly members: readonly string[];
+	readonly more?: boolean;
+}
+
+export type PresenceEvent =
+	| EnterEvent
+	| EnteredEvent
+	| NotEnteredEvent
+	| ExitEvent
+	| ExitedEvent
+	| ToldEvent
+	| CountEvent
+	| MembersEvent;
+
 export interface FaultEvent extends Seen {
 	readonly event: "fault";
 	readonly kind: string;
@@ -162,6 +222,7 @@ export type RecordEvent =
 	| UnsubscribeEvent
 	| UnsubscribedEvent
 	| RevokedEvent
+	| PresenceEvent
 	| FaultEvent
 	| HealEvent
 	| EndEvent;

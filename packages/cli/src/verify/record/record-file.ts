@@ -27,6 +27,7 @@ const optional =
 const client = { client: text };
 const channel = { ...client, channel: text };
 const message = { ...channel, n: (value: unknown) => count(value) && value !== 0 };
+const ofMember = { ...channel, member: text };
 const at = { epoch: text, offset: count };
 const range = { from: count, to: count };
 
@@ -48,6 +49,16 @@ const FIELDS: Readonly<Record<EventName, Readonly<Record<string, Check>>>> = {
 	unsubscribe: channel,
 	unsubscribed: { ...channel, by: (value) => value === "client" || value === "server", code: optional(text) },
 	revoked: channel,
+	enter: ofMember,
+	entered: ofMember,
+	"not-entered": { ...channel, code: text },
+	exit: channel,
+	exited: channel,
+	join: ofMember,
+	leave: ofMember,
+	update: ofMember,
+	count: { ...channel, count, anew: optional(flag) },
+	members: { ...channel, asked: time, members: texts, more: optional(flag) },
 	fault: { kind: text, target: text },
 	heal: { channels: texts },
 	end: {},
