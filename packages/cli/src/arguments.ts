@@ -25,3 +25,9 @@ const ABNORMAL_CLOSURE = 1006;
 export function troubleAt({ origin, pathname }: URL, { closeCode, message }: TidewireError): string {
 	return closeCode === ABNORMAL_CLOSURE ? `no WebSocket connection to ${origin}${pathname}` : message;
 }
+
+/** A server's refusal. One that came because nobody was named says how to name somebody. */
+export function refusalWords({ code, message }: Pick<TidewireError, "code" | "message">, token: unknown): string {
+	const missing = code === "unauthenticated" && token === undefined;
+	return `${message} (${code})${missing ? "; --token gives a credential" : ""}`;
+}

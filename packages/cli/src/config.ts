@@ -52,6 +52,9 @@ async function readDefaultExport(file: string): Promise<unknown> {
 		const module: { readonly default?: unknown } = await import(pathToFileURL(file).href);
 		return module.default;
 	} catch (cause) {
+		if (!/\.[cm]?[jt]s$/.test(file)) {
+			throw new CliError("usage", `${file} is no module: a config is a .ts, .mts, .js or .mjs file`, { cause });
+		}
 		const words = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
 		throw new CliError("failure", `${file} does not load:\n${words}`, { cause });
 	}

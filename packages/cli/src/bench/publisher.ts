@@ -140,6 +140,10 @@ export class Publisher {
 	}
 
 	#refuse({ code, message, retryable }: WireError): void {
+		if (code === "closed") {
+			// No refusal of the server's; `closed` above says why.
+			return;
+		}
 		if (retryable === true && !this.#insists) {
 			this.refused.set(code, (this.refused.get(code) ?? 0) + 1);
 		} else {

@@ -1,7 +1,7 @@
 /** `tidewire pub URL CHANNEL JSON`: publishes one message and prints its position, such as `k3f9:42`. */
 import { connect, TidewireError } from "@tidewire/client";
 import { Command, InvalidArgumentError } from "commander";
-import { readUrl, tokenOption, troubleAt } from "../arguments.ts";
+import { readUrl, refusalWords, tokenOption, troubleAt } from "../arguments.ts";
 import { CliError, wordsOf } from "../error.ts";
 import type { Terminal } from "../terminal.ts";
 import { JsonText, verbatimJson } from "../verbatim-json.ts";
@@ -48,7 +48,7 @@ async function pub(
 	try {
 		terminal.print(await client.channel(channel).publish(data));
 	} catch (error) {
-		const words = error instanceof TidewireError ? `${error.message} (${error.code})` : wordsOf(error);
+		const words = error instanceof TidewireError ? refusalWords(error, token) : wordsOf(error);
 		throw new CliError("failure", trouble === undefined ? words : `${words}; ${troubleAt(url, trouble)}`, {
 			cause: error,
 		});

@@ -6,7 +6,7 @@
 import { once } from "node:events";
 import { connect, type Gap, type Message } from "@tidewire/client";
 import { Command } from "commander";
-import { readUrl, tokenOption, troubleAt } from "../arguments.ts";
+import { readUrl, refusalWords, tokenOption, troubleAt } from "../arguments.ts";
 import { CliError } from "../error.ts";
 import type { Terminal } from "../terminal.ts";
 import { JsonText, verbatimJson, withMember } from "../verbatim-json.ts";
@@ -60,7 +60,7 @@ async function sub(
 					ended.abort();
 				}
 			},
-			onError: (error) => terminal.note(`${name}: ${error.message} (${error.code})`, "warning"),
+			onError: (error) => terminal.note(`${name}: ${refusalWords(error, token)}`, "warning"),
 		});
 	}
 
