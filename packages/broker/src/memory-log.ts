@@ -45,6 +45,8 @@ export class MemoryLog implements RecordOwner {
 	#weight = 0;
 	#cost = 0;
 	#touchedMs: number;
+	/** No entry is older: so that an append need not look at the oldest, which lies far away in memory. */
+	#oldestMs = 0;
 	#retention = NO_RETENTION;
 	/** The position of the entry with offset `o` is at `o % length`. */
 	#ring = NO_POSITIONS;
@@ -100,6 +102,9 @@ export class MemoryLog implements RecordOwner {
 			this.dropOldest();
 		}
 		const count = this.head - this.tail;
+		if (count === 0) {
+			this.#oldestMs = entry.timeMs;
+		}
 		if (count === this.#ring.length) {
 			this.#resize(Math.max(1, count * 2));
 		}
@@ -182,8 +187,15 @@ export class MemoryLog implements RecordOwner {
 	}
 
 	#dropAged(nowMs: number): void {
-		const oldestMs = nowMs - this.#retention.ageMs;
-		while (this.tail < this.head && this.#store.timeMs(this.#positionOf(this.tail + 1)) <= oldestMs) {
+		const untilMs = nowMs - this.#retention.ageMs;
+		if (this.#oldestMs > untilMs) {
+			return;
+		}
+		while (this.tail < this.head) {
+			this.#oldestMs = this.#store.timeMs(this.#positionOf(this.tail + 1));
+			if (this.#oldestMs > untilMs) {
+				return;
+			}
 			this.dropOldest();
 		}
 	}
