@@ -60,7 +60,7 @@ export interface Listing {
 	readonly users: number;
 }
 
-export const MAX_PAGE = 1_000;
+const MAX_PAGE = 1_000;
 const MAX_PAGE_BYTES = 256 * 1024;
 /** How often a room's records are read again; of many that are due, no more at a tick than it takes in half that time. */
 const READ_EVERY_MS = 60_000;

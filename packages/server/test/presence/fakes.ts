@@ -71,7 +71,7 @@ export class FakeConnection implements Subscriber {
 	}
 }
 
-export function shortly({ event, member, count, anew, type, user }: Said): string {
+function shortly({ event, member, count, anew, type, user }: Said): string {
 	if (type !== undefined) {
 		return `${String(type)} ${String(user ?? count)}`;
 	}
@@ -238,7 +238,7 @@ export class World {
 }
 
 /** Everything that is under way is done: fake brokers answer at once. */
-export async function settle(turns = 3): Promise<void> {
+async function settle(turns = 3): Promise<void> {
 	for (let count = 0; count < turns; count++) {
 		await new Promise((resolve) => setImmediate(resolve));
 	}

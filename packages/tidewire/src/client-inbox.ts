@@ -1,0 +1,2 @@
+/** `tidewire/client/inbox`: durable consumers. */
+export * from "@tidewire/client/inbox";

@@ -1,0 +1,2 @@
+/** `tidewire/client/outbox/node`: the SDK's outbox in a file. */
+export * from "@tidewire/client/outbox/node";

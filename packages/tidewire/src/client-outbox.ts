@@ -1,0 +1,2 @@
+/** `tidewire/client/outbox`: the SDK's outbox for browsers. */
+export * from "@tidewire/client/outbox";
