@@ -8,8 +8,13 @@ import type { Broker } from "@tidewire/broker";
 import { createServer, SILENT } from "@tidewire/server";
 import { onTestFinished } from "vitest";
 
-/** A server that lets everybody do everything. Its URL. */
-export async function startServer(broker?: Broker, port = 0): Promise<URL> {
+export interface OpenServer {
+	readonly url: URL;
+	readonly close: () => Promise<void>;
+}
+
+/** A server that lets everybody do everything. */
+export async function openServer(broker?: Broker, port = 0): Promise<OpenServer> {
 	const server = createServer(undefined, {
 		may: { subscribe: { "*": true }, publish: { "*": true } },
 		log: SILENT,
@@ -17,7 +22,29 @@ export async function startServer(broker?: Broker, port = 0): Promise<URL> {
 	});
 	onTestFinished(() => server.close());
 	const bound = await server.listen({ port });
-	return new URL(`ws://127.0.0.1:${bound.port}/connect`);
+	return { url: new URL(`ws://127.0.0.1:${bound.port}/connect`), close: () => server.close() };
+}
+
+/** Its URL. */
+export async function startServer(broker?: Broker, port?: number): Promise<URL> {
+	return (await openServer(broker, port)).url;
+}
+
+/** A broker that does some of it otherwise. */
+export function changed(broker: Broker, changes: Partial<Broker>): Broker {
+	return {
+		durability: broker.durability,
+		listen: (listener) => broker.listen(listener),
+		publish: (...args) => broker.publish(...args),
+		subscribe: (channel) => broker.subscribe(channel),
+		unsubscribe: (channel) => broker.unsubscribe(channel),
+		read: (...args) => broker.read(...args),
+		snapshot: (channel) => broker.snapshot(channel),
+		channels: (options) => broker.channels(options),
+		records: broker.records,
+		close: () => broker.close(),
+		...changes,
+	};
 }
 
 /** What becomes of one text that the server sent: these, in this order. State that it keeps is one connection's. */

@@ -10,39 +10,12 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { freePort } from "../../src/verify/fault/node-process.ts";
 import type { FaultKind } from "../../src/verify/fault/plan.ts";
 import type { Verdict } from "../../src/verify/judge/verdict.ts";
-import { type RunOptions, verify } from "../../src/verify/run.ts";
-import { type Bend, bend, startServer } from "./broken-server.ts";
+import type { RunOptions } from "../../src/verify/run.ts";
+import { type Bend, bend, changed, startServer } from "./broken-server.ts";
+import { run } from "./short-run.ts";
 
 const NETWORK: readonly FaultKind[] = ["cut", "stall", "acks", "delay", "split"];
 const ALL: readonly FaultKind[] = [...NETWORK, "leave"];
-
-function run(url: URL, options: Partial<RunOptions> = {}): Promise<Verdict> {
-	return verify({
-		url,
-		token: undefined,
-		seconds: 0.5,
-		publishers: 3,
-		subscribers: 4,
-		channelName: "verify_{run}_{n}",
-		channels: 2,
-		rate: 400,
-		faults: [],
-		everySeconds: 0.1,
-		start: undefined,
-		nodes: 1,
-		seed: 1,
-		record: undefined,
-		sdk: false,
-		presence: true,
-		presenceGraceSeconds: 15,
-		presenceLateSeconds: 5,
-		settleSeconds: 3,
-		stopped: new AbortController().signal,
-		progress: () => {},
-		note: () => {},
-		...options,
-	});
-}
 
 /** A bend of channel messages, which leaves everything else alone. */
 function ofMessages(change: (text: string, index: number) => readonly string[]): () => Bend {
@@ -332,23 +305,6 @@ function slowed(url: URL): Promise<URL> {
 			return ready;
 		};
 	});
-}
-
-/** A broker that does some of it otherwise. */
-function changed(broker: Broker, changes: Partial<Broker>): Broker {
-	return {
-		durability: broker.durability,
-		listen: (listener) => broker.listen(listener),
-		publish: (...args) => broker.publish(...args),
-		subscribe: (channel) => broker.subscribe(channel),
-		unsubscribe: (channel) => broker.unsubscribe(channel),
-		read: (...args) => broker.read(...args),
-		snapshot: (channel) => broker.snapshot(channel),
-		channels: (options) => broker.channels(options),
-		records: broker.records,
-		close: () => broker.close(),
-		...changes,
-	};
 }
 
 /** Keeps two messages of each channel and no more. */
