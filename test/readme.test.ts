@@ -57,7 +57,7 @@ async function compile(
 
 describe("the README's code", () => {
 	it("is a contract, a server and a page", () => {
-		expect([...files.keys()]).toEqual(["delivery.ts", "server.ts", "page.ts"]);
+		expect([...files.keys()]).toEqual(["delivery.ts", "server.ts", "page.ts", "more.ts"]);
 	});
 
 	it("compiles", async () => {
