@@ -34,7 +34,8 @@ const HANDLER: Handler<ClientSocket> = {
 };
 
 export class ClientSocket implements Receiver {
-	readonly owner = "clients";
+	/** Whoever made it: the clients together, or one page. */
+	readonly owner: string;
 	binaryType = "blob";
 	readyState = 0;
 	onopen: () => void = () => {};
@@ -54,6 +55,7 @@ export class ClientSocket implements Receiver {
 		}
 		this.#way = way;
 		const { world } = way;
+		this.owner = world.owner;
 		this.#engine = new Connection("client", HANDLER, this, LIMITS, () => (world.random() * 2 ** 32) | 0);
 		way.connect(this, new URL(url), protocol);
 	}

@@ -34,20 +34,25 @@ function clear(timer: unknown): void {
 	}
 }
 
+/** As Node has it: what is no sensible delay is 1. */
+function whole(delayMs: number): number {
+	return delayMs >= 1 && delayMs <= 0x7fff_ffff ? delayMs : 1;
+}
+
 /** `world`: the present one. `sockets`: the WebSocket class. */
 export function replaceGlobals(world: () => World, sockets: unknown): void {
 	function setTimeout(run: (...args: unknown[]) => void, delayMs = 0, ...args: unknown[]): Timer {
 		const timer = new Timer();
-		timer.task = world().after(Math.max(1, delayMs), () => run(...args));
+		timer.task = world().after(whole(delayMs), () => run(...args));
 		return timer;
 	}
 	function setInterval(run: (...args: unknown[]) => void, delayMs = 0, ...args: unknown[]): Timer {
 		const timer = new Timer();
 		const beat = (): void => {
-			timer.task = world().after(Math.max(1, delayMs), beat);
+			timer.task = world().after(whole(delayMs), beat);
 			run(...args);
 		};
-		timer.task = world().after(Math.max(1, delayMs), beat);
+		timer.task = world().after(whole(delayMs), beat);
 		return timer;
 	}
 	function setImmediate(run: (...args: unknown[]) => void, ...args: unknown[]): Timer {
@@ -75,12 +80,18 @@ export function replaceGlobals(world: () => World, sockets: unknown): void {
 		}
 		return bytes;
 	}
+	/** Of whatever width. */
+	function fillAll<View extends ArrayBufferView>(view: View): View {
+		fill(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+		return view;
+	}
 	Object.assign(crypto, {
 		randomBytes: (size: number) => fill(Buffer.alloc(size)),
 		randomFillSync: fill,
 		randomUUID: () => fill(Buffer.alloc(16)).toString("hex"),
 	});
 	syncBuiltinESMExports();
+	Object.defineProperty(globalThis.crypto, "getRandomValues", { value: fillAll });
 }
 
 const EPOCH_MS = Date.UTC(2030, 0, 1);

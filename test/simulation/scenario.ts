@@ -41,6 +41,8 @@ export interface Scenario {
 	readonly nodes: number;
 	readonly publishers: number;
 	readonly subscribers: number;
+	/** When a publisher's page is gone, and the next one goes on; undefined: the SDK's publishers have no outbox. */
+	readonly reloads: readonly number[] | undefined;
 	/** Who is in a room, and calls an action. */
 	readonly attendees: number;
 	readonly channels: readonly string[];
@@ -100,5 +102,6 @@ export function scenarioOf(seed: number): Scenario {
 		})),
 		healMs: loadMs + pick(random, [0, 100, 1_000]),
 		attendees: windowMs < 300_000 ? 0 : pick(random, [0, 0, 2, 3]),
+		reloads: random() < 0.4 ? Array.from({ length: between(random, 0, 3) }, () => random() * loadMs) : undefined,
 	};
 }

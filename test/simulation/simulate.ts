@@ -18,6 +18,7 @@ import { Faults } from "./faults.ts";
 import { replaceGlobals } from "./globals.ts";
 import { Network } from "./network.ts";
 import { Node } from "./node.ts";
+import { OutboxPublisher } from "./outbox-publisher.ts";
 import { ENOUGH_HISTORY, type Scenario, scenarioOf } from "./scenario.ts";
 import { dialAs } from "./wire.ts";
 import { World } from "./world.ts";
@@ -189,6 +190,10 @@ class Run {
 		for (const { atMs } of attendees.length > 0 ? bursts : []) {
 			world.after(atMs, () => attendees[Math.floor(atMs) % attendees.length]?.call(), "clients");
 		}
+		for (const [index, atMs] of (this.#scenario.reloads ?? []).entries()) {
+			const publisher = publishers[index % publishers.length];
+			world.after(atMs, () => publisher instanceof OutboxPublisher && publisher.reload(network), "faults");
+		}
 		await passed(healMs);
 		faults.heal();
 		this.#record({ t: this.#now(), event: "heal", channels });
@@ -210,12 +215,15 @@ class Run {
 	}
 
 	#publishers(): Publisher[] {
-		const { publishers, clients } = this.#scenario;
+		const { publishers, clients, reloads } = this.#scenario;
 		return Array.from({ length: publishers }, (_, index) => {
 			const name = `pub${index}`;
-			return isSdk(clients, index)
+			if (!isSdk(clients, index)) {
+				return new WirePublisher({ ...this.#clientOptions(name) });
+			}
+			return reloads === undefined
 				? new SdkPublisher(this.#sdkOptions(name))
-				: new WirePublisher({ ...this.#clientOptions(name) });
+				: new OutboxPublisher(this.#sdkOptions(name), this.#world);
 		});
 	}
 
@@ -366,7 +374,11 @@ function isSdk(clients: Scenario["clients"], index: number): boolean {
 function publish(publisher: Publisher | undefined, channel: string | undefined, messages: number): void {
 	for (let count = 0; count < messages; count++) {
 		// A raw client has nowhere to keep what it cannot send.
-		if (publisher !== undefined && channel !== undefined && (publisher instanceof SdkPublisher || publisher.ready)) {
+		if (
+			publisher !== undefined &&
+			channel !== undefined &&
+			(!(publisher instanceof WirePublisher) || publisher.ready)
+		) {
 			publisher.publish(channel);
 		}
 	}
