@@ -184,6 +184,10 @@ export class Sessions implements BrokerListener {
 		const signed = this.#keys.hasSigned(session, owner, digest);
 		for (let tries = 0; tries < MAX_TRIES; tries++) {
 			const bytes = await records.get(keyOf(session));
+			if (holder.closed) {
+				// Its client is gone, and may be back elsewhere with the same token: that one is not to be thrown out.
+				return { status: "unknown" };
+			}
 			const found = bytes === undefined ? NO_RECORD : (decodeRecord(bytes) ?? NO_RECORD);
 			const isCurrent = sameDigest(found.current, digest);
 			const isNext = sameDigest(found.next, digest);
