@@ -84,7 +84,7 @@ describe("the code of docs/websocket.md", () => {
 describe("the code of docs/inbox.md", () => {
 	it("compiles", async () => {
 		const page = await codeOf("docs/inbox.md");
-		expect([...page.keys()]).toEqual(["server.ts", "page.ts"]);
+		expect([...page.keys()]).toEqual(["server.ts", "sdk.ts", "page.ts"]);
 		expect(await compile(page)).toBe("");
 	});
 });
