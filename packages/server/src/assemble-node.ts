@@ -38,8 +38,8 @@ const REPORT_TIMEOUT_MS = 1_000;
 /** Reports that are waited for on this node, and of one connection. */
 const MAX_REPORTS = 10_000;
 const MAX_REPORTS_OF_ONE = 100;
-/** Publishes that one client may have waiting for their time. */
-const MAX_SCHEDULED_OF_ONE = 1_000;
+/** What one client may have waiting for its time: of the bytes, an eighth of what brokers keep by default. */
+const SCHEDULED_OF_ONE = { count: 1_000, bytes: 16 * 1024 * 1024, nobodyTimes: 4 };
 
 export interface AssembledNode {
 	readonly node: TidewireNode;
@@ -130,7 +130,7 @@ export function assembleNode(contract: Contract, options: ResolvedOptions, broke
 		}),
 		presence,
 		reports,
-		scheduleQuota: new ScheduleQuota(options.nowMs, MAX_SCHEDULED_OF_ONE),
+		scheduleQuota: new ScheduleQuota(options.nowMs, SCHEDULED_OF_ONE),
 		states,
 		publisher: publisher({
 			broker,

@@ -2,7 +2,7 @@
 import { channel, contract } from "@tidewire/contract";
 import { describe, expect, it } from "vitest";
 import { ScheduleQuota } from "../src/schedule-quota.ts";
-import type { Message } from "./client.ts";
+import { enveloped, type Message, open } from "./client.ts";
 import { as, subscribed, twoNodes } from "./cluster.ts";
 
 const OPEN = { may: { subscribe: { "*": true }, publish: { "*": true } } };
@@ -108,6 +108,48 @@ describe("a flood of publishes for later", () => {
 		expect(await clients[0]!.ask({ ...later, at: at + 60 })).toMatchObject({ scheduled: true });
 	});
 
+	it("repeats what was accepted to who has as many waiting as may", async () => {
+		const { nodes, nowMs } = await twoNodes(OPEN);
+		const ann = await as("ann", nodes[0]);
+		const later = { action: "publish", channel: "a", data: 1, at: nowMs() / 1_000 + 60 };
+		for (let id = 1; id <= 1_000; id++) {
+			ann.send({ id, ...later });
+		}
+		for (let id = 1; id <= 1_000; id++) {
+			expect(await ann.next()).toEqual({ ack: id, scheduled: true });
+		}
+		expect(await ann.ask({ id: 1_000, ...later })).toEqual({ ack: 1_000, scheduled: true });
+		expect(await ann.ask({ id: 1_001, ...later })).toMatchObject({ error: { code: "limit_reached" } });
+	});
+
+	it("has a bound in bytes for each user, so that one does not take all that the broker has", async () => {
+		const { nodes, nowMs } = await twoNodes(OPEN);
+		const ann = await as("ann", nodes[0]);
+		const at = nowMs() / 1_000 + 60;
+		const long = { action: "publish", channel: "a", data: "x".repeat(256 * 1024 - 200), at };
+		for (let count = 0; count < 64; count++) {
+			expect(await ann.ask(long)).toMatchObject({ scheduled: true });
+		}
+		expect(await ann.ask(long)).toMatchObject({ error: { code: "limit_reached" } });
+		expect(await (await as("bob", nodes[0])).ask(long)).toMatchObject({ scheduled: true });
+	});
+
+	it("has a bound for all who are nobody: to come back as another session gives no more", async () => {
+		const { url } = await open();
+		const at = Date.now() / 1_000 + 3_600;
+		const later = { action: "publish", channel: "a", data: 1, at };
+		for (let session = 0; session < 4; session++) {
+			const client = await enveloped(`${url}/connect`);
+			for (let count = 0; count < 1_000; count++) {
+				client.send(later);
+			}
+			await client.nothingElse();
+			client.socket.terminate();
+		}
+		const next = await enveloped(`${url}/connect`);
+		expect(await next.ask(later)).toMatchObject({ error: { code: "limit_reached" } });
+	});
+
 	it("that the broker has no room for is unavailable, and costs the client none of its own", async () => {
 		const { nodes, nowMs } = await twoNodes(OPEN, contract({}), { maxScheduled: 1 });
 		const ann = await as("ann", nodes[0]);
@@ -123,19 +165,20 @@ describe("a flood of publishes for later", () => {
 
 	it("leaves nothing behind when it is over", () => {
 		let nowMs = 0;
-		const quota = new ScheduleQuota(() => nowMs, 2);
-		expect([quota.take("a", 10), quota.take("a", 20), quota.take("a", 30), quota.take("a", 0)]).toEqual([
+		const quota = new ScheduleQuota(() => nowMs, { count: 2, bytes: 100, nobodyTimes: 2 });
+		const a = { name: "a", isNobody: true };
+		expect([quota.take(a, 10, 1), quota.take(a, 20, 1), quota.take(a, 30, 1), quota.take(a, 0, 1)]).toEqual([
 			true,
 			true,
 			false,
 			true,
 		]);
-		quota.giveBack("a", 20);
-		quota.giveBack("a", 20);
-		expect([quota.take("a", 30), quota.take("a", 40)]).toEqual([true, false]);
+		quota.giveBack(a, 20, 1);
+		quota.giveBack(a, 20, 1);
+		expect([quota.take(a, 30, 1), quota.take(a, 40, 1)]).toEqual([true, false]);
 		nowMs = 10;
 		quota.sweep();
-		expect(quota.clients).toBe(1);
+		expect(quota.clients).toBe(2);
 		nowMs = 30;
 		quota.sweep();
 		expect(quota.clients).toBe(0);

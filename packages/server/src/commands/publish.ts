@@ -9,6 +9,7 @@ import { type Access, access } from "../auth/access.ts";
 import { type CheckedData, checkData } from "../channel-data.ts";
 import type { Connection } from "../connection/connection.ts";
 import { answerAt, placeFor } from "../connection/reply-order.ts";
+import { publishAnswered, publishBegun, roomToPublish } from "../connection/under-way.ts";
 import type { Question } from "../fan-out-report.ts";
 import type { TidewireNode } from "../node.ts";
 import { Refusal } from "../refusal.ts";
@@ -19,6 +20,9 @@ import { idScope } from "./id-scope.ts";
 import { changeState, mayRead, readStateChange } from "./publish-state.ts";
 
 type Publish = PublishMessage<Payload>;
+
+/** What a patch counts as while it is under way: it is not kept as bytes, and takes more than its text. */
+const PATCH_BYTES = 64 * 1024;
 
 /** Publishes, to be reported on under this name. Rejects with `Refusal`, or with the broker's error. */
 type Act = (report: string | undefined) => Promise<Exclude<PublishResult, { readonly status: "conflict" }>>;
@@ -181,11 +185,14 @@ function append(
 	});
 }
 
-/** Does it and answers. What it returns is only until this node's first question is known to the broker. */
+/**
+ * Does it and answers. What it returns is only until this node's first question is known to the broker, and while as much
+ * of this connection waits for its answer as may.
+ */
 function answer(node: TidewireNode, connection: Connection, message: Publish, act: Act): Promise<void> | undefined {
 	if (message.report !== true) {
 		void acknowledge(node, connection, message, act);
-		return undefined;
+		return roomToPublish(connection);
 	}
 	const question = node.reports.ask(connection);
 	if (question instanceof Promise) {
@@ -193,8 +200,7 @@ function answer(node: TidewireNode, connection: Connection, message: Publish, ac
 			.catch((cause: unknown) => Promise.reject(brokerRefusal(cause)))
 			.then((asked) => acceptAndReport(node, connection, message, act, asked));
 	}
-	acceptAndReport(node, connection, message, act, question);
-	return undefined;
+	return acceptAndReport(node, connection, message, act, question);
 }
 
 function acceptAndReport(
@@ -203,11 +209,12 @@ function acceptAndReport(
 	message: Publish,
 	act: Act,
 	question: Question | undefined,
-): void {
+): Promise<void> | undefined {
 	if (question === undefined) {
 		throw new Refusal("limit_reached", "too many reports are waited for", { retryable: true });
 	}
 	void acknowledgeAndReport(node, connection, message, act, question);
+	return roomToPublish(connection);
 }
 
 function optionsOf(node: TidewireNode, connection: Connection, message: Publish, to: Access): PublishOptions {
@@ -255,28 +262,36 @@ async function acknowledge(
 ): Promise<Awaited<ReturnType<Act>> | undefined> {
 	const { id, channel } = message;
 	const place = id === undefined ? undefined : placeFor(connection, channel);
+	const bytes = message.data?.bytes.length ?? PATCH_BYTES;
+	publishBegun(connection, bytes);
+	const answer = (say: () => void): void => {
+		const answered = (): void => {
+			say();
+			publishAnswered(connection, bytes);
+		};
+		if (place === undefined) {
+			answered();
+		} else {
+			answerAt(connection, place, answered);
+		}
+	};
 	try {
 		const result = await act(report);
-		if (id !== undefined && place !== undefined) {
-			answerAt(connection, place, () => {
+		answer(() => {
+			if (id !== undefined) {
 				connection.reply(
 					result.status === "scheduled"
 						? { ack: id, scheduled: true }
 						: { ack: id, position: formatPosition(result.position) },
 				);
 				told?.();
-			});
-		}
+			}
+		});
 		return result;
 	} catch (error) {
 		const cause = brokerRefusal(error);
 		rememberRefusal(node, connection, message, cause);
-		const fail = (): void => connection.fail(id, cause);
-		if (place === undefined) {
-			fail();
-		} else {
-			answerAt(connection, place, fail);
-		}
+		answer(() => connection.fail(id, cause));
 		return undefined;
 	}
 }
@@ -314,19 +329,41 @@ async function publishWithin(
 		return node.broker.publish(channel, publication, options);
 	}
 	const { user } = connection.caller;
-	const client = user === null ? `s:${connection.session}` : `u:${user.id}`;
+	const by = { name: user === null ? `s:${connection.session}` : `u:${user.id}`, isNobody: user === null };
+	const { length } = publication.data;
 	const { scheduleQuota } = node;
-	if (!scheduleQuota.take(client, atMs)) {
-		throw new Refusal("limit_reached", `a client may have ${scheduleQuota.maxOfOne} publishes waiting for their time`);
+	if (!scheduleQuota.take(by, atMs, length)) {
+		const before = await doneBefore(node, channel, publication, options);
+		if (before !== undefined) {
+			return before;
+		}
+		throw new Refusal("limit_reached", "as many publishes, or as much data, wait for their time as a client may have");
 	}
 	const result = await node.broker.publish(channel, publication, options).catch((cause: unknown) => {
-		scheduleQuota.giveBack(client, atMs);
+		scheduleQuota.giveBack(by, atMs, length);
 		throw cause;
 	});
 	if (result.status !== "scheduled" || result.duplicate) {
-		scheduleQuota.giveBack(client, atMs);
+		scheduleQuota.giveBack(by, atMs, length);
 	}
 	return result;
+}
+
+/** No log is ever here: what is published for it is refused, or recognised as done before. */
+const NOWHERE = { epoch: "", offset: 0 };
+
+/** The first outcome of a repeat: there is room for that, since it takes none. */
+async function doneBefore(
+	node: TidewireNode,
+	channel: string,
+	publication: Publication,
+	{ retention, idempotencyKey }: PublishOptions,
+): Promise<PublishResult | undefined> {
+	if (idempotencyKey === undefined) {
+		return undefined;
+	}
+	const result = await node.broker.publish(channel, publication, { retention, idempotencyKey, ifPosition: NOWHERE });
+	return result.status === "conflict" ? undefined : result;
 }
 
 /** What a peer is told of a broker that refused. */

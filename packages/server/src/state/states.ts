@@ -12,6 +12,7 @@ import { decodeJson, excessOf, readRecord, recordOf, StateDocument } from "./doc
 import { Due, type SetTimer } from "./due.ts";
 import { Lanes } from "./lanes.ts";
 import { type Merged, mergeEntries } from "./merged.ts";
+import { Pace } from "./pace.ts";
 import { type Placed, Recent } from "./recent.ts";
 
 export interface StatesOptions {
@@ -81,6 +82,7 @@ export class States {
 	readonly #broker: Pick<Broker, "publish" | "snapshot">;
 	readonly #options: StatesOptions;
 	readonly #lanes = new Lanes(MAX_OPEN);
+	readonly #pace = new Pace();
 	readonly #recent = new Recent(MAX_RECENT_BYTES);
 	readonly #reading = new Map<string, Promise<Placed>>();
 	readonly #due: Due;
@@ -161,12 +163,17 @@ export class States {
 
 	async #publish(channel: string, route: ChannelRoute, request: StateChange): Promise<Changed> {
 		const { ifPosition } = request;
+		const later = this.#pace.time();
+		if (later !== undefined) {
+			await later;
+		}
 		let placed = this.#recent.get(channel);
 		let isFresh = placed === undefined;
 		placed ??= await this.#read(channel, true);
 		for (let tries = 0; tries < MAX_TRIES; tries++) {
 			const isWrong = ifPosition !== undefined && !isSamePosition(placed.position, ifPosition);
-			const step = isWrong ? undefined : await this.#step(placed, route, request.change);
+			const present = placed;
+			const step = isWrong ? undefined : await this.#pace.spend(() => this.#step(present, route, request.change));
 			if (step !== undefined && !("status" in step)) {
 				const result = await this.#append(channel, retentionOf(route), placed, step, request);
 				if (result.status === "accepted") {
@@ -222,7 +229,7 @@ export class States {
 		request: Omit<StateChange, "change">,
 	): Promise<PublishResult> {
 		const { idempotencyKey, idempotencyMs, afterKey, attributes } = request;
-		const snapshot = recordOf(document);
+		const snapshot = this.#pace.spend(() => recordOf(document));
 		const result = await this.#broker
 			.publish(
 				channel,
@@ -290,7 +297,8 @@ export class States {
 
 	async #readNow(channel: string): Promise<Placed> {
 		const { epoch, head, data } = await this.#broker.snapshot(channel);
-		const placed = { position: { epoch, offset: head }, document: readRecord(data) };
+		const document = this.#pace.spend(() => readRecord(data));
+		const placed = { position: { epoch, offset: head }, document };
 		this.#recent.set(channel, placed);
 		return placed;
 	}
