@@ -1,7 +1,7 @@
 /** Puts a node's sessions and claims together, with the timers that renew them. */
 import { randomBytes } from "node:crypto";
 import { Claims } from "./claims.ts";
-import { NodeLease } from "./node-lease.ts";
+import { LEASE_MS, NodeLease } from "./node-lease.ts";
 import { HOLDER_BYTES } from "./record.ts";
 import { Sessions, type SessionsOptions } from "./sessions.ts";
 
@@ -34,7 +34,8 @@ export function keepSessions(parts: Omit<SessionsOptions, "instance" | "maxStore
 		records,
 		lease,
 		instance,
-		windowMs,
+		// A claim that ended before its node's lease would be taken for one that was never made.
+		windowMs: Math.max(windowMs, 2 * LEASE_MS),
 		after: (delayMs, task) => void setTimeout(task, delayMs).unref(),
 		failed: (cause) => log.warn("a call could not be claimed, or its reply not be kept", { cause }),
 	});

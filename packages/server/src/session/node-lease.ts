@@ -12,7 +12,7 @@ export interface NodeLeaseOptions {
 	readonly every: (intervalMs: number, task: () => void) => () => void;
 }
 
-const LEASE_MS = 15_000;
+export const LEASE_MS = 15_000;
 const RENEW_MS = 5_000;
 const ALIVE = Uint8Array.of(1);
 
