@@ -65,8 +65,9 @@ const MAX_PAGE_BYTES = 256 * 1024;
 /** How often a room's records are read again; of many that are due, no more at a tick than it takes in half that time. */
 const READ_EVERY_MS = 60_000;
 const READ_ALL_TICKS = 30;
-/** For how long a room stays open for those who only ask. */
+/** For how long a room stays open for those who only ask; and beyond how many rooms it does not. */
 const LINGER_MS = 10_000;
+const MAX_LINGERING = 1_000;
 const WARN_EVERY_MS = 60_000;
 
 export class Presence {
@@ -119,6 +120,11 @@ export class Presence {
 			overtaken: (claim, by) => this.#claims.overtake(claim, by),
 			failed,
 		});
+	}
+
+	/** How many channels this node keeps up with. */
+	get rooms(): number {
+		return this.#rooms.size;
 	}
 
 	/** How many members this node answers for. */
@@ -223,7 +229,9 @@ export class Presence {
 		subscriber?: Subscriber,
 	): Promise<T> {
 		return this.#open(channel, (room) => {
-			room.lingerMs = this.#options.nowMs() + LINGER_MS;
+			if (this.#rooms.size <= MAX_LINGERING) {
+				room.lingerMs = this.#options.nowMs() + LINGER_MS;
+			}
 			const watcher = subscriber && this.#seatOf(subscriber, channel.wireName)?.watcher;
 			if (watcher !== undefined) {
 				room.audience.catchUp(watcher);

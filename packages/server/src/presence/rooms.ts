@@ -56,6 +56,7 @@ export class Rooms implements BrokerListener {
 			return use(room);
 		} finally {
 			room.opening--;
+			this.closeIfUnused(room, this.#options.nowMs());
 		}
 	}
 

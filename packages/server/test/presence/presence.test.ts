@@ -415,6 +415,18 @@ describe("limits", () => {
 		expect(pages).toBe(6);
 		expect((await node.listing(LOBBY, undefined, 10)).members).toHaveLength(10);
 	});
+
+	it("S23: to ask who is in ever other channels keeps up with a bounded number of them, and in the end with none", async () => {
+		const world = new World();
+		const node = world.node();
+		for (let count = 0; count < 1_500; count++) {
+			const name = `nobody is in ${count}`;
+			await node.listing({ name, wireName: name, maxMembers: 1 });
+		}
+		expect(node.presence.rooms).toBe(1_000);
+		await world.pass(15_000);
+		expect(node.presence.rooms).toBe(0);
+	});
 });
 
 describe("plain clients", () => {
