@@ -29,12 +29,12 @@ export async function auth(node: TidewireNode, connection: Connection, { id, tok
 		}
 		return;
 	}
-	const before = connection.caller.user;
-	if (before !== null && before.id !== caller.user?.id) {
+	const was = connection.caller;
+	if (was.user !== null && was.user.id !== caller.user?.id) {
 		throw new Refusal("forbidden", "this connection belongs to another user");
 	}
 	connection.caller = caller;
-	node.sessions.ownerChanged(connection);
+	node.sessions.ownerChanged(connection, was);
 	if (id !== undefined) {
 		connection.reply(caller.user === null ? { ack: id } : { ack: id, user: caller.user.id });
 	}

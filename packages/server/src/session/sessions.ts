@@ -71,6 +71,8 @@ export class Sessions implements BrokerListener {
 	readonly #quota: WindowQuota;
 	/** By id, those renewed longest ago first. */
 	readonly #held = new Map<string, Held>();
+	/** Whose the token is that a client was greeted with, where it has become somebody else since. */
+	readonly #greetedAs = new WeakMap<Holder, Uint8Array>();
 	#opened: Promise<void> | true | undefined;
 	#warnedMs = Number.NEGATIVE_INFINITY;
 	/** Writes that nobody waits for, but the end. */
@@ -116,7 +118,9 @@ export class Sessions implements BrokerListener {
 	}
 
 	/** The token of a session in which nothing has been counted yet. Costs the broker nothing. */
-	greet({ session, caller }: Holder): string {
+	greet(holder: Holder): string {
+		const { session, caller } = holder;
+		this.#greetedAs.delete(holder);
 		return this.#keys.sign(session, caller.admitted ? ownerOf(caller) : undefined);
 	}
 
@@ -146,7 +150,9 @@ export class Sessions implements BrokerListener {
 		}
 		const owner = ownerOf(holder.caller);
 		// Which of the two the client was greeted with does not matter: nobody else has the other.
-		const [current, next] = [owner, undefined].map((each) => digestOf(this.#keys.sign(session, each)));
+		const [current, next] = [this.#greetedAs.get(holder) ?? owner, undefined].map((each) =>
+			digestOf(this.#keys.sign(session, each)),
+		);
 		const generation = held?.generation ?? 0;
 		const record = { generation, holder: this.#options.instance, owner, current: current!, next: next! };
 		this.#hold(holder, record, true);
@@ -287,10 +293,13 @@ export class Sessions implements BrokerListener {
 
 	// Going on.
 
-	/** The connection has become somebody: its session is theirs now. */
-	ownerChanged(holder: Holder): void {
+	/** The connection has become somebody, and was `was`: its session is theirs now. */
+	ownerChanged(holder: Holder, was: Caller): void {
 		const held = this.#held.get(holder.session);
-		if (held === undefined || held.holder !== holder) {
+		if (held === undefined && was.admitted && !this.#greetedAs.has(holder)) {
+			this.#greetedAs.set(holder, ownerOf(was));
+		}
+		if (held?.holder !== holder) {
 			return;
 		}
 		const before = held.bytes;

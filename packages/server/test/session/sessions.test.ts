@@ -153,13 +153,34 @@ describe("a stored session", () => {
 		const world = new World();
 		const one = await world.node();
 		const someone = new Holder(world, null);
+		const was = someone.caller;
 		const token = one.greet(someone);
 		one.store(someone);
 		someone.caller = { user: { id: "ann" }, full: false, admitted: true };
-		one.ownerChanged(someone);
+		one.ownerChanged(someone, was);
 		await one.close();
 		expect(await one.resume(new Holder(world, null), token)).toEqual({ status: "forbidden" });
 		expect(await one.resume(new Holder(world, "ann"), token)).toMatchObject({ status: "resumed" });
+	});
+});
+
+describe("a connection that is somebody else by the time that its session is stored", () => {
+	it("comes back with the token that it was greeted with, and as who it is now", async () => {
+		const world = new World();
+		const one = await world.node();
+		const someone = new Holder(world, null);
+		const was = someone.caller;
+		const token = one.greet(someone);
+		someone.caller = { user: null, full: true, admitted: true };
+		one.ownerChanged(someone, was);
+		one.ownerChanged(someone, someone.caller);
+		one.store(someone);
+		await one.close();
+		const back = new Holder(world, null);
+		expect(await one.resume(back, token)).toEqual({ status: "forbidden" });
+		back.caller = someone.caller;
+		expect(await one.resume(back, token)).toMatchObject({ status: "resumed" });
+		expect(back.session).toBe(someone.session);
 	});
 });
 
