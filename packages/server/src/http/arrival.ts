@@ -22,7 +22,8 @@ export interface Arrival {
 	readonly target: string;
 	/** By lowercased names. `host` is there for HTTP/2 as well. */
 	readonly headers: IncomingHttpHeaders;
-	readonly remoteAddress: string | undefined;
+	/** Whom to ask for the peer's address. Node keeps what it is asked for in every socket, so few do. */
+	readonly peer: { readonly remoteAddress?: string | undefined };
 	/** Whether it came over TLS that ends here. */
 	readonly encrypted: boolean;
 	/** What the connection's bytes go over once the request is accepted: the socket or the stream. */
@@ -37,6 +38,7 @@ export interface Arrival {
 }
 
 const NOTHING = new Uint8Array(0);
+const NOBODY: PeerSocket = {};
 
 /** What is read of an upgrade request; Node's `IncomingMessage` fits. */
 type Request = UpgradeRequest & { readonly url?: string | undefined; readonly headers: IncomingHttpHeaders };
@@ -50,10 +52,7 @@ export function upgradeArrival(request: Request, socket: Duplex & PeerSocket, he
 	return {
 		target: request.url ?? "",
 		headers: request.headers,
-		// Node keeps what it is asked for once, in every socket.
-		get remoteAddress(): string | undefined {
-			return socket.remoteAddress;
-		},
+		peer: socket,
 		encrypted: socket.encrypted === true,
 		socket,
 		head,
@@ -80,7 +79,7 @@ export function streamArrival(
 	return {
 		target: headers[":path"] ?? "",
 		headers: withoutPseudoFields(headers),
-		remoteAddress: peer?.remoteAddress,
+		peer: peer ?? NOBODY,
 		encrypted: peer?.encrypted === true,
 		socket: stream,
 		head: NOTHING,

@@ -173,7 +173,7 @@ export class Upgrader {
 		const { dev, allowedOrigins } = this.#node.options;
 		if (dev) {
 			if (
-				!isLoopbackAddress(arrival.remoteAddress) ||
+				!isLoopbackAddress(arrival.peer.remoteAddress) ||
 				!isLoopbackHost(host ?? "") ||
 				!isLoopbackOrigin(origin ?? "http://localhost")
 			) {
@@ -210,10 +210,8 @@ export class Upgrader {
 			// Without the cookies, which would be counted here by who looks for them.
 			headers,
 			params: connection.entrance.params,
-			// Asked for by few, and then kept by Node in the socket.
-			get remoteAddress(): string | undefined {
-				return arrival.remoteAddress;
-			},
+			// Not by a getter: in an object of its own each makes a hidden class of its own, which only a full collection frees.
+			remoteAddress: options.authenticate === undefined ? undefined : arrival.peer.remoteAddress,
 		};
 		let caller: Caller | undefined;
 		try {
